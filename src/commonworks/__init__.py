@@ -1,0 +1,1 @@
+"""Commonworks: the open stack for community-owned infrastructure."""
