@@ -1,0 +1,1 @@
+"""Keys, COSE, CBOR and hashes: bytes in, bytes out; no I/O."""
