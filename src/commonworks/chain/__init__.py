@@ -1,0 +1,1 @@
+"""Adapters to EVM chains: client, deployment, accounts, and the embedded chain."""

@@ -1,0 +1,1 @@
+"""A network without sockets, files or an EVM: virtual time, and a model of the contracts."""
