@@ -1,0 +1,1 @@
+"""Durable bytes: the Store port on a folder, and indexes that can be rebuilt from the log."""
