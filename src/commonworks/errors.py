@@ -3,7 +3,7 @@
     CommonworksError
     ├── InvalidInput    the caller's bytes, arguments or files are wrong; the same call fails again
     ├── NotFound        the thing asked for does not exist here
-    ├── Conflict        it contradicts what is already there (occupied port, locked folder, other network)
+    ├── Conflict        it contradicts what is already there (occupied port, locked folder)
     ├── Unauthorized    the caller may not do this (wrong passphrase, unsigned request)
     ├── Unavailable     not now; the same call may succeed later (full disk, endpoint down)
     └── Corrupt         what should never change has changed; stop and look

@@ -1,0 +1,45 @@
+"""Energy: smart meters share and trade a street's surplus, checked against its feeder."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from commonworks.resources.base import Resource, Rules, Visibility
+from commonworks.resources.energy.market_v1 import market
+from commonworks.resources.energy.parameters import PARAMETERS
+from commonworks.resources.energy.readings import ORDER, REPLACE, REPORT, SITE
+from commonworks.resources.energy.reasons import PURPOSES, REASONS
+from commonworks.resources.energy.verify_v1 import verify
+from commonworks.resources.energy.views import views
+from commonworks.statements.model import Kind
+
+_FOLDER: Final = "commonworks.resources.energy"
+
+RESOURCE: Final = Resource(
+    name="energy",
+    title="Energy shared and traded between neighbours",
+    unit="Wh",
+    visibility=Visibility.MEMBERS,
+    schemas={
+        Kind.REPORT: REPORT,
+        Kind.ORDER: ORDER,
+        Kind.REPLACE: REPLACE,
+        Kind.SITE: SITE,
+    },
+    reasons=REASONS,
+    purposes=PURPOSES,
+    parameters=PARAMETERS,
+    rules=Rules(
+        version=1,
+        modules=tuple(
+            f"{_FOLDER}.{name}"
+            for name in (
+                "readings", "parameters", "reasons", "losses", "site_v1", "state_v1",
+                "registers_v1", "balance_v1", "verify_v1", "auction_v1", "market_v1",
+            )
+        ),
+        verify=verify,
+        market=market,
+    ),
+    views=views,
+)  # fmt: skip

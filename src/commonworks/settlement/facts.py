@@ -1,0 +1,175 @@
+"""Facts: a fold over contract events up to the last final block before an epoch's end.
+
+No archive node is needed and anybody gets the same facts for ever. Events whose key does not
+match its thumbprint, or whose resource name is not text, are skipped: the contract cannot check
+them, and a device that nobody can authenticate is no device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from commonworks.crypto.keys import Algorithm, PublicKey
+from commonworks.errors import InvalidInput
+from commonworks.model import (
+    Deposited,
+    Device,
+    Enrolled,
+    Event,
+    Facts,
+    Network,
+    ParameterDefined,
+    ParameterSet,
+    ReferenceSet,
+    Registrar,
+    RegistrarSet,
+    SiteAdopted,
+    SpendLimitSet,
+    Transferred,
+    Withdrawal,
+    WithdrawalRequested,
+)
+from commonworks.policy import Policy
+from commonworks.settlement.commitment import define_hash, set_hash
+
+NO_HISTORY = bytes(32)
+"""Hash of a policy history without a change."""
+
+
+def text_of(word: bytes) -> str | None:
+    """Return the ASCII text that stands left-aligned in a 32-byte word, or None."""
+    stripped = word.rstrip(b"\0")
+    if not stripped or b"\0" in stripped or not stripped.isascii():
+        return None
+    return stripped.decode("ascii")
+
+
+def word_of(text: str) -> bytes:
+    """Return ASCII `text` (1..31 bytes) left-aligned in 32 bytes."""
+    raw = text.encode("ascii")
+    if not 1 <= len(raw) <= 31:
+        raise InvalidInput(f"{text!r} does not fit a 32-byte word")
+    return raw.ljust(32, b"\0")
+
+
+def key_of(algorithm: int, raw: bytes, thumbprint: bytes) -> PublicKey | None:
+    """Return the public key of an event, or None when it is malformed or not what it says."""
+    if algorithm not in set(Algorithm):
+        return None
+    key = PublicKey(algorithm=Algorithm(algorithm), raw=raw)
+    return key if key.is_valid and key.thumbprint == thumbprint else None
+
+
+def policy_at(events: Iterable[Event], epoch: int) -> Policy:
+    """Return the policy of `epoch` from all policy events in chain order.
+
+    Guarantees: `history_hash` equals `Policy.hashAt(epoch)` on chain.
+    """
+    values: dict[str, int] = {}
+    history = NO_HISTORY
+    for event in events:
+        if isinstance(event, ParameterDefined) and event.from_epoch <= epoch:
+            history = define_hash(
+                history, event.key, event.value, event.minimum, event.maximum, event.from_epoch
+            )
+        elif isinstance(event, ParameterSet) and event.from_epoch <= epoch:
+            history = set_hash(history, event.key, event.value, event.from_epoch)
+        else:
+            continue
+        name = text_of(event.key)
+        if name is not None:
+            values[name] = event.value
+    return Policy(epoch=epoch, values=values, history_hash=history)
+
+
+def facts_at(network: Network, events: Iterable[Event], epoch: int) -> Facts:
+    """Return the facts of `epoch`: events in chain order, those in blocks before its end count.
+
+    Guarantees: events at or after the epoch's end change nothing.
+    """
+    fold = _Fold()
+    start, end = network.epoch_start(epoch), network.epoch_start(epoch + 1)
+    for event in events:
+        if event.at.time < end:
+            fold.apply(event, in_epoch=epoch == 0 or event.at.time >= start)
+    registrars = sorted(
+        (Registrar(resource=resource, key=key) for (resource, _), key in fold.registrars.items()),
+        key=lambda item: (item.resource, item.key.thumbprint),
+    )
+    return Facts(
+        network=network,
+        epoch=epoch,
+        devices=fold.devices,
+        registrars=tuple(registrars),
+        references=frozenset(fold.references),
+        sites=fold.sites,
+        deposits=fold.deposits,
+        withdrawals=tuple(sorted(fold.withdrawals, key=lambda item: item.request)),
+        spend_limits=fold.spend_limits,
+    )
+
+
+class _Fold:
+    """The running fold; one method a kind of event would be ceremony, one `match` reads better."""
+
+    def __init__(self) -> None:
+        self.devices: dict[int, Device] = {}
+        self.registrars: dict[tuple[str, bytes], PublicKey] = {}
+        self.references: set[int] = set()
+        self.sites: dict[str, bytes] = {}
+        self.deposits: dict[tuple[bytes, bytes], int] = {}
+        self.withdrawals: list[Withdrawal] = []
+        self.spend_limits: dict[tuple[bytes, int], int] = {}
+
+    def apply(self, event: Event, *, in_epoch: bool) -> None:
+        match event:
+            case Enrolled():
+                self._enrol(event)
+            case Transferred() if event.device in self.devices:
+                device = self.devices[event.device]
+                self.devices[event.device] = replace(device, owner=event.receiver)
+            case RegistrarSet():
+                self._set_registrar(event)
+            case ReferenceSet():
+                change = self.references.add if event.admitted else self.references.discard
+                change(event.device)
+            case SiteAdopted():
+                name = text_of(event.resource)
+                if name is not None:
+                    self.sites[name] = event.statement
+            case Deposited():
+                where = (event.asset, event.account)
+                self.deposits[where] = self.deposits.get(where, 0) + event.amount
+            case SpendLimitSet():
+                self.spend_limits[event.account, event.device] = event.limit
+            case WithdrawalRequested() if in_epoch:
+                self.withdrawals.append(
+                    Withdrawal(
+                        request=event.request,
+                        asset=event.asset,
+                        account=event.account,
+                        amount=event.amount,
+                    )
+                )
+            case _:
+                pass  # nodes, anchors and attestations are the roles' business, not settlement's
+
+    def _enrol(self, event: Enrolled) -> None:
+        key = key_of(event.algorithm, event.public_key, event.thumbprint)
+        resource = text_of(event.resource)
+        if key is None or resource is None:
+            return
+        self.devices[event.device] = Device(
+            device=event.device, owner=event.owner, key=key, resource=resource, cell=event.cell
+        )
+
+    def _set_registrar(self, event: RegistrarSet) -> None:
+        key = key_of(event.algorithm, event.public_key, event.thumbprint)
+        resource = text_of(event.resource)
+        if key is None or resource is None:
+            return
+        if event.active:
+            self.registrars[resource, event.thumbprint] = key
+        else:
+            self.registrars.pop((resource, event.thumbprint), None)

@@ -1,0 +1,251 @@
+"""The one function that settles an epoch. Verifier, auditor, back-test and simulator call it.
+
+    intake (decode, authenticate, bind) -> each resource: verify, market -> rewards -> payments
+    -> withdrawals -> totals -> payout tree -> digest
+
+Invariant: per asset, earned <= spent + minted and spent <= deposited; what one account spends,
+others earn, to the last unit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+
+from commonworks.errors import require
+from commonworks.model import (
+    AssetTotal,
+    Commitment,
+    Evidence,
+    Facts,
+    Payment,
+    ResourceResult,
+    Reward,
+    Settlement,
+    State,
+    Total,
+    Verdict,
+    Withdrawal,
+)
+from commonworks.policy import Policy
+from commonworks.resources.base import Resource, ResourceInput
+from commonworks.settlement import canonical, payout
+from commonworks.settlement.commitment import digest, evidence_hash
+from commonworks.settlement.emission import emission_wei, split_rewards
+from commonworks.settlement.intake import Intake, take_in
+from commonworks.settlement.state import state_hash
+from commonworks.units import share_ppm
+
+Money = dict[tuple[bytes, bytes], int]
+
+
+class _Ledger:
+    """Cumulative earned and spent by (asset, account), and what is still free to spend."""
+
+    def __init__(self, facts: Facts, state: State) -> None:
+        self._deposits = facts.deposits
+        self.earned: Money = {(t.asset, t.account): t.earned for t in state.totals}
+        self.spent: Money = {(t.asset, t.account): t.spent for t in state.totals}
+        for where in facts.deposits:  # every depositor has a leaf: the Vault's exit relies on it
+            self.earned.setdefault(where, 0)
+            self.spent.setdefault(where, 0)
+
+    def free(self, asset: bytes, account: bytes) -> int:
+        where = (asset, account)
+        return self._deposits.get(where, 0) - self.spent.get(where, 0)
+
+    def earn(self, asset: bytes, account: bytes, amount: int) -> None:
+        where = (asset, account)
+        self.earned[where] = self.earned.get(where, 0) + amount
+        self.spent.setdefault(where, 0)
+
+    def spend(self, asset: bytes, account: bytes, amount: int) -> None:
+        require(0 <= amount <= self.free(asset, account), "an account spends more than is free")
+        self.spent[asset, account] = self.spent.get((asset, account), 0) + amount
+
+    def totals(self) -> tuple[Total, ...]:
+        return tuple(
+            Total(asset=asset, account=account, earned=earned, spent=self.spent[asset, account])
+            for (asset, account), earned in sorted(self.earned.items())
+        )
+
+
+def settle(
+    resources: Mapping[str, Resource],
+    policy: Policy,
+    facts: Facts,
+    state: State,
+    evidence: Evidence,
+) -> Settlement:
+    """Settle one epoch.
+
+    Inputs: the resources of this release by name; the policy and the facts of the epoch; the state
+    that the epoch before left (`settlement.state.INITIAL` before epoch 0); the frozen evidence,
+    its entries in any order.
+    Returns: verdicts, work, rewards, payments, totals, payout root, digest and the next state.
+    Guarantees: deterministic; no I/O, clock or randomness; the same result for entries shuffled,
+    duplicated, or spread over other logs and batches; money is conserved.
+    Raises: InvariantBroken when a resource breaks its contract; InvalidInput when the policy lacks
+    a parameter that a rule needs.
+    Source: docs/spec/settlement.md.
+    """
+    require(facts.epoch == policy.epoch == evidence.epoch == state.epoch + 1, "epochs differ")
+    intake = take_in(resources, policy, facts, state, evidence)
+    ledger = _Ledger(facts, state)
+    verdicts = list(intake.verdicts)
+    results: list[ResourceResult] = []
+    rewards: list[Reward] = []
+    own_states: dict[str, bytes] = {}
+    budget = emission_wei(facts.network, facts.epoch)
+    for name in sorted(resources):
+        settled = _settle_resource(resources[name], policy, facts, state, intake, ledger)
+        result, judged, own_states[name] = settled
+        verdicts.extend(judged)
+        results.append(result)
+        pool = share_ppm(budget, policy.values.get(f"{name}.emission_ppm", 0))
+        rewards.extend(split_rewards(name, pool, result.work, policy["account_cap_ppm"]))
+    minted = sum(reward.amount_wei for reward in rewards)
+    require(minted <= budget, "rewards exceed the emission")
+    for reward in rewards:
+        ledger.earn(facts.network.token, reward.account, reward.amount_wei)
+    withdrawn = _withdraw(facts, ledger)
+    ordered = tuple(sorted(verdicts, key=lambda item: item.identity))
+    require(len({item.identity for item in ordered}) == len(ordered), "a second verdict")
+    paid = sum(payment.amount for result in results for payment in result.payments)
+    outcome = [facts.epoch, ordered, results, rewards, withdrawn]
+    next_state = State(
+        epoch=facts.epoch,
+        digest=b"",
+        bindings=intake.bindings,
+        pending=intake.pending,
+        seen=intake.seen,
+        sites=intake.sites,
+        totals=ledger.totals(),
+        minted_wei=state.minted_wei + minted,
+        resources=tuple(sorted(own_states.items())),
+    )
+    commitment = _commit(policy, facts, state, evidence, next_state, canonical.digest(outcome))
+    fixed = digest(facts.network.network_id, facts.epoch, commitment)
+    return Settlement(
+        epoch=facts.epoch,
+        verdicts=ordered,
+        resources=tuple(results),
+        rewards=tuple(rewards),
+        unminted_wei=budget - minted,
+        withdrawn=withdrawn,
+        minted_wei=minted,
+        paid_micro=paid,
+        payouts=next_state.totals,
+        commitment=commitment,
+        digest=fixed,
+        state=replace(next_state, digest=fixed),
+    )
+
+
+def _settle_resource(
+    resource: Resource, policy: Policy, facts: Facts, state: State, intake: Intake, ledger: _Ledger
+) -> tuple[ResourceResult, tuple[Verdict, ...], bytes]:
+    """Run one resource's rules and book its payments."""
+    currency = facts.network.currency
+    holders = {account for asset, account in facts.deposits if asset == currency}
+    data = ResourceInput(
+        facts=facts,
+        policy=policy,
+        devices=intake.devices[resource.name],
+        accounts=intake.accounts,
+        statements=intake.statements.get(resource.name, ()),
+        site=intake.site_in_force.get(resource.name),
+        state=dict(state.resources).get(resource.name, b""),
+        budgets={account: ledger.free(currency, account) for account in sorted(holders)},
+    )
+    verified = resource.rules.verify(data)
+    judged = {item.identity for item in verified.verdicts}
+    require(
+        judged == {item.identity for item in data.statements}
+        and len(judged) == len(verified.verdicts),
+        f"{resource.name} must judge every statement once",
+    )
+    traded = resource.rules.market(data, verified)
+    reasons = {item.reason for item in verified.verdicts if item.reason}
+    reasons |= {item.reason for item in (*verified.intervals, *traded.intervals)}
+    require(reasons <= set(resource.reasons), f"{resource.name} gave an undeclared reason")
+    _book(resource, traded.payments, currency, ledger)
+    intervals = sorted(
+        (*verified.intervals, *traded.intervals),
+        key=lambda item: (item.device, item.start_s, item.length_s, item.reason),
+    )
+    result = ResourceResult(
+        resource=resource.name,
+        intervals=tuple(intervals),
+        credits=verified.credits,
+        work=traded.work,
+        payments=traded.payments,
+        summary={**verified.summary, **traded.summary},
+        detail=canonical.encode([verified.detail, traded.detail]),
+    )
+    return result, verified.verdicts, verified.state
+
+
+def _book(
+    resource: Resource, payments: tuple[Payment, ...], currency: bytes, ledger: _Ledger
+) -> None:
+    """Move each payment from its payer's deposit to its payee's earnings."""
+    spent: defaultdict[bytes, int] = defaultdict(int)
+    for payment in payments:
+        require(payment.amount > 0, "a payment moves something")
+        require(payment.purpose in resource.purposes, "a payment has a declared purpose")
+        spent[payment.payer] += payment.amount
+        ledger.earn(currency, payment.payee, payment.amount)
+    for payer, amount in sorted(spent.items()):
+        ledger.spend(currency, payer, amount)
+
+
+def _withdraw(facts: Facts, ledger: _Ledger) -> tuple[Withdrawal, ...]:
+    """Turn requested withdrawals into earned + spent, oldest first, never beyond what is free."""
+    done = []
+    for request in facts.withdrawals:
+        amount = min(request.amount, ledger.free(request.asset, request.account))
+        if amount > 0:
+            ledger.spend(request.asset, request.account, amount)
+            ledger.earn(request.asset, request.account, amount)
+        done.append(replace(request, amount=amount))
+    return tuple(done)
+
+
+def _commit(
+    policy: Policy,
+    facts: Facts,
+    state: State,
+    evidence: Evidence,
+    next_state: State,
+    result_hash: bytes,
+) -> Commitment:
+    """Gather the hashes and check the inequalities that the Vault checks again."""
+    earned: defaultdict[bytes, int] = defaultdict(int)
+    spent: defaultdict[bytes, int] = defaultdict(int)
+    deposited: defaultdict[bytes, int] = defaultdict(int)
+    for total in next_state.totals:
+        earned[total.asset] += total.earned
+        spent[total.asset] += total.spent
+    for (asset, _), amount in facts.deposits.items():
+        deposited[asset] += amount
+    for asset, amount in earned.items():
+        minted = next_state.minted_wei if asset == facts.network.token else 0
+        require(amount <= spent[asset] + minted, "more is earned than was spent and minted")
+        require(spent[asset] <= deposited[asset], "more is spent than was deposited")
+    return Commitment(
+        previous_digest=state.digest,
+        evidence_hash=evidence_hash(facts.epoch, evidence.ranges),
+        facts_hash=canonical.digest(facts),
+        policy_hash=policy.history_hash,
+        rules_hash=policy.rules_hash,
+        result_hash=result_hash,
+        state_hash=state_hash(next_state),
+        payout_root=payout.root(next_state.totals),
+        minted_wei=next_state.minted_wei,
+        totals=tuple(
+            AssetTotal(asset=asset, earned=earned[asset], spent=spent[asset])
+            for asset in sorted(earned)
+        ),
+    )
