@@ -93,7 +93,7 @@ class Verified:
     """1..256 entries, from one bundle."""
 
 
-class _Found(Exception):  # noqa: N818 - carries a result up the tile tree; never leaves this module
+class _Found(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
         self.fault = fault
@@ -274,7 +274,7 @@ def _blame_edge(read: Read, edge: dict[TileId, bytes]) -> Fault:
 
 
 def _below(read: Read, tile: TileId) -> Iterator[bytes | None]:
-    """Yield an edge tile's hashes as the resources below it give them; None where one is missing."""
+    """Yield an edge tile's hashes as what lies below gives them; None where that is missing."""
     if tile.level:
         for child in range(tile.index * TILE_WIDTH, tile.index * TILE_WIDTH + tile.width):
             data = read_tile(read, TileId(level=tile.level - 1, index=child))

@@ -186,4 +186,6 @@ def _proof(unprotected: Mapping[Label, object]) -> tuple[int, int, tuple[bytes, 
         raise InvalidInput("an inclusion proof is [size, index, path]")
     if len(path) > MAX_PROOF_HASHES:
         raise InvalidInput("an inclusion path has at most 64 hashes", hashes=len(path))
-    return size, index, tuple(_bytes(item, HASH_SIZE, "path element") for item in path)
+    # int(): a CBOR `true` is an int to Python; as 1 it shows when the receipt is encoded again.
+    hashes = tuple(_bytes(item, HASH_SIZE, "path element") for item in path)
+    return int(size), int(index), hashes
