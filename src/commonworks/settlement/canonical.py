@@ -2,7 +2,7 @@
 
 A frozen record becomes the array of its fields in order of declaration, a mapping the array of its
 pairs sorted by encoded key, a set a sorted array; integers, bytes, text, booleans and None stand
-for themselves. The array is written as deterministic CBOR (RFC 8949, 4.2.1), so equal values have
+for themselves; an integer beyond 64 bits (wei) becomes [negative, magnitude as bytes]. The array is written as deterministic CBOR (RFC 8949, 4.2.1), so equal values have
 equal bytes on every machine. Floats are refused. `decode` reads the bytes back by the record's own
 type hints, and accepts only what `encode` writes.
 """
@@ -14,13 +14,17 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 from commonworks.crypto import cbor
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import CommonworksError, Corrupt, InvariantBroken
 
 T = TypeVar("T")
+
+WORD_MAX: Final = 2**64 - 1
+WORD_MIN: Final = -(2**64)
+"""What CBOR writes as an integer without a tag."""
 
 
 def plain(value: object) -> Any:
@@ -32,7 +36,9 @@ def plain(value: object) -> Any:
         return value
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, (int, str)):
+    if isinstance(value, int):
+        return value if WORD_MIN <= value <= WORD_MAX else [value < 0, _magnitude(abs(value))]
+    if isinstance(value, str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
         return [plain(getattr(value, field.name)) for field in fields(value)]
@@ -44,6 +50,10 @@ def plain(value: object) -> Any:
     if isinstance(value, Sequence):
         return [plain(item) for item in value]
     raise InvariantBroken(f"{type(value).__name__} has no canonical form")
+
+
+def _magnitude(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
 def encode(value: object) -> bytes:
@@ -92,6 +102,9 @@ def _build(hint: Any, value: Any) -> Any:
         return hint(**{name: _build(hints[name], item) for name, item in pairs})
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
+    if hint is int and isinstance(value, list):
+        negative, magnitude = value
+        return -int.from_bytes(magnitude, "big") if negative else int.from_bytes(magnitude, "big")
     if hint in (int, str, bytes, bool) and type(value) is hint:
         return value
     raise TypeError(f"{type(value).__name__} is not {hint}")
