@@ -43,6 +43,8 @@ INTERVALS: Final = 7 * 96
 
 FUSES_A: Final = (20, 35, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 630)
 THREE_PHASES_V: Final = 3 * 230
+# The transformer is rated 160 kVA, yet without the left-out batteries summer noons reach 234 kW.
+FEEDER_FUSE_A: Final = 400
 MEMBER_CLASS_PPM: Final = 10_000
 FEEDER_CLASS_PPM: Final = 5_000
 TARIFFS: Final = {"utility_import_micro_per_kwh": 320_000, "utility_export_micro_per_kwh": 78_000}
@@ -254,7 +256,7 @@ def feeder_entry(feeder_w: Sequence[float]) -> dict[str, Any]:
         "kind": MeterKind.FEEDER,
         "source": "MV1.101-LV1.101-Trafo 1, low-voltage side",
         "branch": -1,
-        "rating_w": rating_w(0, [*drawn, *fed]),
+        "rating_w": rating_w(FEEDER_FUSE_A * THREE_PHASES_V, [*drawn, *fed]),
         "plant_wp": 0,
         "class_ppm": FEEDER_CLASS_PPM,
         "import_wh": drawn,
