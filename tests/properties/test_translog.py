@@ -16,6 +16,7 @@ from commonworks.translog.check import check_log
 from commonworks.translog.notes import Checkpoint, note_key, parse_note, sign_checkpoint
 from commonworks.translog.receipts import decode_receipt
 
+NOTHING: dict[str, bytes] = {}  # a log in which nothing is
 EXHAUSTIVE_SIZE = 70
 ORIGIN = "0badcafe.commonworks/street"
 KEY = PrivateKey.from_seed(Algorithm.EDDSA, b"k" * 32)
@@ -115,7 +116,10 @@ def test_consistency_with_every_older_size(size: int) -> None:
 def files_of(size: int, stamp: bytes = b"") -> tuple[list[bytes], list[bytes], dict[str, bytes]]:
     entries = [b"%b%d" % (stamp, index) * (index % 5) for index in range(size)]
     leaves = [tree.leaf_hash(entry) for entry in entries]
-    files = {**tiles.tiles_for(0, leaves, {}.get), **tiles.bundles_for(0, entries, {}.get)}
+    files = {
+        **tiles.tiles_for(0, leaves, NOTHING.get),
+        **tiles.bundles_for(0, entries, NOTHING.get),
+    }
     checkpoint = Checkpoint(origin=ORIGIN, size=size, root=tree.root(leaves))
     files["checkpoint"] = sign_checkpoint(checkpoint, KEY)
     return entries, leaves, files
@@ -123,7 +127,7 @@ def files_of(size: int, stamp: bytes = b"") -> tuple[list[bytes], list[bytes], d
 
 LARGE = 140_000  # three tile levels
 LARGE_LEAVES = [hashlib.sha256(index.to_bytes(4, "big")).digest() for index in range(LARGE)]
-LARGE_FILES = tiles.tiles_for(0, LARGE_LEAVES, {}.get)
+LARGE_FILES = tiles.tiles_for(0, LARGE_LEAVES, NOTHING.get)
 LARGE_READER = tiles.HashReader(LARGE_FILES.get, LARGE)
 LARGE_ROOT = tree.root(LARGE_LEAVES)
 

@@ -21,6 +21,7 @@ from commonworks.translog.tree import EMPTY_ROOT, leaf_hash, root
 ORIGIN = "0badcafe.commonworks/street"
 KEY = PrivateKey.from_seed(Algorithm.EDDSA, b"k" * 32)
 VKEY = note_key(ORIGIN, KEY.public.raw).vkey
+NOTHING: dict[str, bytes] = {}  # a log in which nothing is
 SIZE = 600
 
 
@@ -33,8 +34,8 @@ def log_of(size: int) -> dict[str, bytes]:
     leaves = [leaf_hash(item) for item in entries]
     checkpoint = Checkpoint(origin=ORIGIN, size=size, root=root(leaves))
     return {
-        **tiles_for(0, leaves, {}.get),
-        **bundles_for(0, entries, {}.get),
+        **tiles_for(0, leaves, NOTHING.get),
+        **bundles_for(0, entries, NOTHING.get),
         "checkpoint": sign_checkpoint(checkpoint, KEY),
     }
 

@@ -13,6 +13,7 @@ from commonworks.errors import Corrupt, InvalidInput, NotFound
 from commonworks.translog import tiles, tree
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "translog"
+NOTHING: dict[str, bytes] = {}  # a log in which nothing is
 
 
 def vector(name: str) -> dict[str, Any]:
@@ -23,7 +24,10 @@ def vector(name: str) -> dict[str, Any]:
 def log_files(size: int) -> tuple[list[bytes], dict[str, bytes]]:
     entries = [b"%d" % index for index in range(size)]
     leaves = [tree.leaf_hash(entry) for entry in entries]
-    files = {**tiles.tiles_for(0, leaves, {}.get), **tiles.bundles_for(0, entries, {}.get)}
+    files = {
+        **tiles.tiles_for(0, leaves, NOTHING.get),
+        **tiles.bundles_for(0, entries, NOTHING.get),
+    }
     return leaves, files
 
 
@@ -49,7 +53,7 @@ def test_paths_out_of_range(level: int, index: int, width: int) -> None:
 
 def test_tree_of_70000_has_the_tiles_that_the_format_names() -> None:
     leaves = [sha256(index.to_bytes(4, "big")) for index in range(70_000)]
-    files = tiles.tiles_for(0, leaves, {}.get)
+    files = tiles.tiles_for(0, leaves, NOTHING.get)
     expected = {tiles.tile_path(0, index) for index in range(273)}
     expected |= {"tile/0/273.p/112", "tile/1/000", "tile/1/001.p/17", "tile/2/000.p/1"}
     assert set(files) == expected
@@ -77,8 +81,8 @@ def test_an_append_writes_only_what_changed() -> None:
     more = [tree.leaf_hash(b"more")]
     assert set(tiles.tiles_for(300, more, files.get)) == {"tile/0/001.p/45"}
     assert set(tiles.bundles_for(300, [b"more"], files.get)) == {"tile/entries/001.p/45"}
-    assert tiles.tiles_for(300, [], {}.get) == {}
-    assert tiles.bundles_for(300, [], {}.get) == {}
+    assert tiles.tiles_for(300, [], NOTHING.get) == {}
+    assert tiles.bundles_for(300, [], NOTHING.get) == {}
     assert {tile.path for tile in tiles.tiles_between(300, 301)} == {
         "tile/0/001.p/45",
         "tile/entries/001.p/45",
@@ -106,7 +110,7 @@ def test_bad_bundles(data: bytes, width: int) -> None:
 
 
 def test_sealed_bundles_lie_beside_the_log() -> None:
-    first = tiles.bundles_for(0, [b"preimage", b""], {}.get, tiles.SEALED)
+    first = tiles.bundles_for(0, [b"preimage", b""], NOTHING.get, tiles.SEALED)
     assert first == {"sealed/entries/000.p/2": b"\x00\x08preimage\x00\x00"}
     second = tiles.bundles_for(2, [b"x"], first.get, tiles.SEALED)
     assert second == {"sealed/entries/000.p/3": b"\x00\x08preimage\x00\x00\x00\x01x"}
@@ -114,11 +118,11 @@ def test_sealed_bundles_lie_beside_the_log() -> None:
 
 def test_an_append_needs_its_edge() -> None:
     with pytest.raises(Corrupt, match=r"tile/0/000\.p/3"):
-        tiles.tiles_for(3, [tree.leaf_hash(b"")], {}.get)
+        tiles.tiles_for(3, [tree.leaf_hash(b"")], NOTHING.get)
     with pytest.raises(Corrupt, match="wrong length"):
         tiles.tiles_for(3, [tree.leaf_hash(b"")], {"tile/0/000.p/3": b"short"}.get)
     with pytest.raises(Corrupt, match=r"tile/entries/000\.p/3"):
-        tiles.bundles_for(3, [b""], {}.get)
+        tiles.bundles_for(3, [b""], NOTHING.get)
 
 
 def test_a_full_tile_serves_for_a_partial_one_that_was_deleted() -> None:
@@ -133,7 +137,7 @@ def test_a_full_tile_serves_for_a_partial_one_that_was_deleted() -> None:
 def test_hash_reader_says_what_is_missing() -> None:
     _, files = log_files(300)
     with pytest.raises(NotFound, match="tile/0/000"):
-        tiles.HashReader({}.get, 300).inclusion_proof(5)
+        tiles.HashReader(NOTHING.get, 300).inclusion_proof(5)
     with pytest.raises(Corrupt, match="tile/0/000"):
         tiles.HashReader({**files, "tile/0/000": b"short"}.get, 300).inclusion_proof(5)
     with pytest.raises(InvalidInput):
