@@ -2,9 +2,10 @@
 
 A frozen record becomes the array of its fields in order of declaration, a mapping the array of its
 pairs sorted by encoded key, a set a sorted array; integers, bytes, text, booleans and None stand
-for themselves; an integer beyond 64 bits (wei) becomes [negative, magnitude as bytes]. The array is written as deterministic CBOR (RFC 8949, 4.2.1), so equal values have
-equal bytes on every machine. Floats are refused. `decode` reads the bytes back by the record's own
-type hints, and accepts only what `encode` writes.
+for themselves; an integer beyond 64 bits (wei) becomes [negative, magnitude as bytes]. The array is
+written as deterministic CBOR (RFC 8949, 4.2.1), so equal values have equal bytes on every machine.
+Floats are refused. `decode` reads the bytes back by the record's own type hints, and accepts only
+what `encode` writes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,112 @@
+"""What the chain says about one epoch's evidence: which ranges, anchored when, ended how.
+
+Pure folds over events, shared by verifier and auditor so that both mean the same thing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from commonworks.errors import require
+from commonworks.model import (
+    Anchored,
+    Attested,
+    Closed,
+    Confirmed,
+    Entry,
+    Event,
+    Evidence,
+    Finalised,
+    GatewayRegistered,
+    Range,
+    Tip,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedItem:
+    """One entry as read from a log."""
+
+    index: int
+    statement: bytes
+    preimage: bytes | None
+    """None where public or erased."""
+
+
+class ChainView:
+    """Events so far, indexed by what roles ask for. Feed it in chain order with `extend`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.gateways: dict[bytes, GatewayRegistered] = {}
+        """Log id -> registration."""
+        self.closed: dict[int, Closed] = {}
+        self.finalised: dict[int, Finalised] = {}
+        self.confirmed: set[tuple[int, bytes]] = set()
+        """(epoch, verifier)."""
+        self.attested: dict[tuple[int, bytes], bytes] = {}
+        """(epoch, verifier) -> digest."""
+        self._anchors: defaultdict[bytes, list[tuple[int, int, bytes]]] = defaultdict(list)
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Add events that follow those already seen."""
+        for event in events:
+            self.events.append(event)
+            match event:
+                case GatewayRegistered():
+                    self.gateways[event.log_id] = event
+                case Anchored():
+                    self._anchors[event.log_id].append((event.size, event.at.time, event.root))
+                case Closed():
+                    self.closed[event.epoch] = event
+                case Finalised():
+                    self.finalised[event.epoch] = event
+                case Confirmed():
+                    self.confirmed.add((event.epoch, event.verifier))
+                case Attested():
+                    self.attested[event.epoch, event.verifier] = event.digest
+                case _:
+                    pass
+
+    def latest_tip(self, log_id: bytes) -> Tip | None:
+        """Return the newest anchor of a log."""
+        anchors = self._anchors.get(log_id)
+        if not anchors:
+            return None
+        size, _, root = anchors[-1]
+        return Tip(log_id=log_id, size=size, root=root)
+
+    def last_anchor_time(self, log_id: bytes) -> int | None:
+        """Return when a log was anchored last."""
+        anchors = self._anchors.get(log_id)
+        return anchors[-1][1] if anchors else None
+
+    def anchored_at(self, log_id: bytes, index: int) -> int:
+        """Return the time of the first anchor that covers an entry (one must)."""
+        anchors = self._anchors.get(log_id, [])
+        position = bisect_left(anchors, index + 1, key=lambda anchor: anchor[0])
+        require(position < len(anchors), "an entry of closed evidence is covered by an anchor")
+        return anchors[position][1]
+
+    def evidence(
+        self, closed: Closed, items: Sequence[tuple[Range, Sequence[LoggedItem]]]
+    ) -> Evidence:
+        """Return an epoch's evidence from the items read for each of its ranges."""
+        return Evidence(
+            epoch=closed.epoch,
+            ranges=closed.ranges,
+            entries=tuple(
+                Entry(
+                    log_id=part.log_id,
+                    index=item.index,
+                    statement=item.statement,
+                    preimage=item.preimage,
+                    anchored_at=self.anchored_at(part.log_id, item.index),
+                )
+                for part, found in items
+                for item in found
+            ),
+        )

@@ -1,0 +1,1 @@
+"""The verifier: mirrors logs, confirms what it holds, settles, attests. Logic over ports."""
