@@ -1,1 +1,1 @@
-"""Adapters to EVM chains: client, deployment, accounts, and the embedded chain."""
+"""Chains: the client for any EVM chain, and the embedded chain that a network starts with."""
