@@ -148,6 +148,7 @@ def test_nesting_is_bounded(opening: bytes) -> None:
         -(2**64) - 1,
         "\ud800",
         Tag(2**64, 0),
+        Tag(-1, 0),
     ],
 )
 def test_what_has_no_encoding(value: object) -> None:

@@ -9,6 +9,7 @@ Invariant: `encode(decode(data)) == data` for everything that `decode` accepts.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,12 @@ MAX_DEPTH: Final = 16
 """Deepest nesting of arrays, maps and tags; the deepest format of the house needs five."""
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+_SHORT_HEADS: Final = tuple(
+    tuple(bytes((major << 5 | argument,)) for argument in range(24)) for major in range(8)
+)
+_HEAD_16: Final = struct.Struct(">BH")
+_HEAD_32: Final = struct.Struct(">BI")
+_HEAD_64: Final = struct.Struct(">BQ")
 _SIMPLE_VALUES: Final[dict[int, bool | None]] = {20: False, 21: True, 22: None}
 _ARGUMENT_BYTES: Final = {24: 1, 25: 2, 26: 4, 27: 8}
 # The smallest argument that deserves each longer form; below it the encoding is not the shortest.
@@ -83,18 +90,24 @@ def decode_sequence(data: bytes, max_items: int) -> list[bytes]:
 
 def _head(major: int, argument: int) -> bytes:
     if argument < 24:
-        return bytes((major << 5 | argument,))
-    for info, width in _ARGUMENT_BYTES.items():
-        if argument < 1 << 8 * width:
-            return bytes((major << 5 | info,)) + argument.to_bytes(width, "big")
+        return _SHORT_HEADS[major][argument]
+    initial = major << 5
+    if argument < 1 << 8:
+        return bytes((initial | 24, argument))
+    if argument < 1 << 16:
+        return _HEAD_16.pack(initial | 25, argument)
+    if argument < 1 << 32:
+        return _HEAD_32.pack(initial | 26, argument)
+    if argument < 1 << 64:
+        return _HEAD_64.pack(initial | 27, argument)
     raise InvalidInput("CBOR: an integer or length needs more than 64 bits")
 
 
 def _write(out: bytearray, value: object, depth: int) -> None:
     if depth < 0:
         raise InvalidInput(f"CBOR: nested deeper than {MAX_DEPTH}")
-    if value is None or value is True or value is False:
-        out.append({False: 0xF4, True: 0xF5, None: 0xF6}[value])
+    if isinstance(value, bool | None):
+        out.append(0xF6 if value is None else 0xF5 if value else 0xF4)
     elif isinstance(value, int):
         out += _head(_UNSIGNED, value) if value >= 0 else _head(_NEGATIVE, -1 - value)
     elif isinstance(value, bytes):
@@ -109,6 +122,8 @@ def _write(out: bytearray, value: object, depth: int) -> None:
         for element in value:
             _write(out, element, depth - 1)
     elif isinstance(value, Tag):
+        if value.number < 0:
+            raise InvalidInput("CBOR: a tag number is not negative")
         out += _head(_TAG, value.number)
         _write(out, value.value, depth - 1)
     elif isinstance(value, Mapping):
