@@ -8,7 +8,7 @@ Invariant: the deltas of a meter join without gap or overlap, so no interval is 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -48,6 +48,8 @@ class Delta:
     export_wh: int
     voltage_mv: int
     """At the end of it; 0 where the meter did not say."""
+    identities: frozenset[bytes]
+    """Statements of this epoch that brought the reading which closes it."""
 
 
 @dataclass(slots=True)
@@ -57,11 +59,19 @@ class Trace:
     deltas: list[Delta] = field(default_factory=list)
     kept: tuple[Reading, ...] = ()
     """For the next epoch: the last reading that counts, then those beyond the epoch's end."""
-    used: set[bytes] = field(default_factory=set)
-    """Statements with at least one reading that counts or is kept."""
+    used: Counter[bytes] = field(default_factory=Counter)
+    """Statement -> how many of its readings count or are kept."""
     refused: dict[bytes, Why] = field(default_factory=dict)
     """Statement -> reason of its first reading that does not count."""
     intervals: list[IntervalVerdict] = field(default_factory=list)
+
+    def void(self, delta: Delta, why: Why) -> None:
+        """A delta with nothing left of it: a statement that brought only such does not count."""
+        if delta.import_wh:
+            return
+        for identity in delta.identities:
+            self.used[identity] -= 1
+            self.refused.setdefault(identity, why)
 
     def refuse(self, device: int, candidate: Candidate, why: Why, claimed: int) -> None:
         time = candidate.reading.time
@@ -120,13 +130,14 @@ def _unanimous(
     return agreed
 
 
-def _step(before: Reading, after: Reading) -> Delta:
+def _step(before: Reading, after: Reading, identities: Iterable[bytes]) -> Delta:
     return Delta(
         start_s=before.time,
         length_s=after.time - before.time,
         import_wh=after.import_wh - before.import_wh,
         export_wh=after.export_wh - before.export_wh,
         voltage_mv=after.voltage_mv,
+        identities=frozenset(identities),
     )
 
 
@@ -156,9 +167,10 @@ def trace_registers(
             for offer in offers:
                 trace.refuse(device, offer, Why.ALREADY_SETTLED, 0)
             continue
+        identities = [item.identity for item in offers if item.identity is not None]
         if reading.time > end_s:
             later.append(reading)
-            trace.used.update(item.identity for item in offers if item.identity is not None)
+            trace.used.update(identities)
             continue
         while last is not None and changes and changes[0].final.time <= reading.time:
             last = _exchange(device, rating_w, last, changes.pop(0), trace)
@@ -171,9 +183,9 @@ def trace_registers(
                 trace.refuse(device, offer, why, claimed)
             continue
         if last is not None and reading.time > last.time:
-            trace.deltas.append(_step(last, reading))
+            trace.deltas.append(_step(last, reading, identities))
         last = reading
-        trace.used.update(item.identity for item in offers if item.identity is not None)
+        trace.used.update(identities)
     while last is not None and changes:
         last = _exchange(device, rating_w, last, changes.pop(0), trace)
     if last is not None:
@@ -196,6 +208,6 @@ def _exchange(
         trace.refuse(device, offer, why, change.final.export_wh - last.export_wh)
         return last
     if change.final.time > last.time:
-        trace.deltas.append(_step(last, change.final))
-    trace.used.add(change.identity)
+        trace.deltas.append(_step(last, change.final, [change.identity]))
+    trace.used[change.identity] += 1
     return change.first

@@ -207,7 +207,7 @@ def _verdicts(data: ResourceInput, traces: Mapping[int, Trace]) -> tuple[Verdict
             trace = traces.get(device)
             if trace is None:
                 reason = Why.NOT_IN_SITE
-            elif statement.identity not in trace.used:
+            elif not trace.used[statement.identity]:
                 reason = trace.refused.get(statement.identity, Why.ALREADY_SETTLED)
         verdicts.append(_verdict(statement, reason))
     return tuple(verdicts)
@@ -264,6 +264,7 @@ def _claims(
             if export_wh > limit:
                 # more than physics allows is no measurement: nothing of it counts
                 export_wh = 0
+                trace.void(delta, Why.BEYOND_CLEAR_SKY)
                 sky.append(_less(device, delta, Why.BEYOND_CLEAR_SKY, delta.export_wh, 0))
             if delta.length_s == INTERVAL_S and delta.start_s >= data.facts.start:
                 claims[delta.start_s].append(
