@@ -24,7 +24,6 @@ MAX_RAW_TRANSACTION_BYTES: Final = 128 * 2**10
 HASH_BYTES: Final = 32
 
 _LENGTH_AND_CHECKSUM: Final = struct.Struct(">II")
-_COVERED: Final = struct.Struct(">QI")
 _PREFIX_BYTES: Final = MARKER_BYTES + _LENGTH_AND_CHECKSUM.size
 
 _ACCEPTED: Final = 1
@@ -91,8 +90,14 @@ def encode_frame(*, marker: bytes, offset: int, payload: bytes) -> bytes:
     """Return the bytes of a frame that will stand at `offset`."""
     require(len(marker) == MARKER_BYTES, "a marker has 8 bytes")
     require(1 <= len(payload) <= MAX_PAYLOAD_BYTES, "a payload has 1 to 8,388,608 bytes")
-    checksum = zlib.crc32(payload, zlib.crc32(_COVERED.pack(offset, len(payload))))
+    checksum = _checksum(marker, offset, payload)
     return marker + _LENGTH_AND_CHECKSUM.pack(len(payload), checksum) + payload
+
+
+def _checksum(marker: bytes, offset: int, payload: bytes) -> int:
+    # The marker is covered too: were the header's wrong unnoticed, all frames would look torn.
+    place = offset.to_bytes(8, "big") + marker + len(payload).to_bytes(4, "big")
+    return zlib.crc32(payload, zlib.crc32(place))
 
 
 def read_frame(data: Buffer, *, marker: bytes, offset: int) -> Frame | None:
@@ -105,7 +110,7 @@ def read_frame(data: Buffer, *, marker: bytes, offset: int) -> Frame | None:
     if not 1 <= length <= MAX_PAYLOAD_BYTES or start + length > len(data):
         return None
     payload = data[start : start + length]
-    if zlib.crc32(payload, zlib.crc32(_COVERED.pack(offset, length))) != checksum:
+    if _checksum(marker, offset, payload) != checksum:
         return None
     return Frame(offset=offset, end=start + length, payload=payload)
 
