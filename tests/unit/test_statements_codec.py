@@ -168,6 +168,20 @@ def test_a_signature_counts_for_its_own_key_only() -> None:
     assert not verify_signature(statement, confused)
 
 
+def test_a_good_signature_under_the_name_of_another_key_does_not_count() -> None:
+    signed = cose.decode_sign1(sign_binding(KEY, NETWORK, 3, OWNER, 5).encode())
+    assert signed.payload is not None
+    other = PrivateKey.from_seed(Algorithm.EDDSA, bytes(32)).public
+    protected = cbor.encode({**signed.headers, 4: other.thumbprint})
+    signature = KEY.sign(cose.sig_structure(protected, signed.payload))
+    raw = cose.encode_sign1(protected, {}, signed.payload, signature)
+    statement = decode_statement(raw, None)
+    assert isinstance(statement, Statement)
+    assert KEY.public.verify(cose.sig_structure(protected, signed.payload), signature)
+    assert not verify_signature(statement, KEY.public)
+    assert not verify_signature(statement, other)
+
+
 @pytest.mark.parametrize(
     ("columns", "dtypes", "fits"),
     [

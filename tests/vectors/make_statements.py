@@ -314,6 +314,12 @@ def header_cases() -> Iterator[Case]:
         build(headers(l4=None), payload, unprotected={4: EDDSA.public.thumbprint}),
         Reason.BAD_HEADER,
     )
+    yield rejected(
+        "unprotected-besides",
+        "the unprotected header must be empty, even beside a right protected one",
+        build(headers(), payload, unprotected={5: b""}),
+        Reason.BAD_HEADER,
+    )
     for name, content_type in {
         "other": "application/cwt",
         "kind": f"{MEDIA}.gossip+cbor",

@@ -108,7 +108,7 @@ def sign_binding(key: PrivateKey, network: bytes, time: int, owner: bytes, gener
     return _sign(key, Kind.BINDING, cbor.encode(fields), salt=None)
 
 
-def sign_record(  # noqa: PLR0917 - the fields in the order of the payload
+def sign_record(
     key: PrivateKey,
     kind: Kind,
     network: bytes,
