@@ -41,7 +41,12 @@ from commonworks.model import (
 )
 from commonworks.policy import Policy
 from commonworks.resources.base import Authentic, Resource
-from commonworks.statements.codec import check_schema, decode_statement, verify_signature
+from commonworks.statements.codec import (
+    check_schema,
+    decode_request,
+    decode_statement,
+    verify_signature,
+)
 from commonworks.statements.model import (
     Binding,
     Kind,
@@ -297,7 +302,7 @@ def _attribute(
         if (record.resource, statement.kid) not in signers:
             reason = Reason.NOT_REGISTRAR
         elif schema.signer is Signer.COUNTERSIGNED:
-            device, request, reason = _countersigned(record, statement.kind, bound)
+            device, request, reason = _countersigned(record, bound)
     if reason is not None:
         desk.reject(statement.identity, statement.kind, reason, device.device if device else None)
         return None
@@ -313,24 +318,18 @@ def _attribute(
 
 
 def _countersigned(
-    record: Record, kind: Kind, bound: Mapping[bytes, Device]
+    record: Record, bound: Mapping[bytes, Device]
 ) -> tuple[Device | None, Record | None, Reason | None]:
     """Check the device's own statement inside a registrar's; both must say the same."""
-    inner = decode_statement(record.request or b"", None)
-    if isinstance(inner, Reason) or not isinstance(inner.payload, Record) or inner.kind != kind:
+    inner = decode_request(record)
+    if isinstance(inner, Reason) or not isinstance(inner.payload, Record):
         return None, None, Reason.BAD_SCHEMA
     device = bound.get(inner.kid)
     if device is None or device.resource != record.resource:
         return None, None, Reason.NOT_BOUND
     if not verify_signature(inner, device.key):
         return device, None, Reason.BAD_SIGNATURE
-    same = (
-        inner.payload.network == record.network
-        and inner.payload.resource == record.resource
-        and inner.payload.time == record.time
-        and dict(inner.payload.columns) == dict(record.columns)
-    )
-    return device, inner.payload, None if same else Reason.BAD_SCHEMA
+    return device, inner.payload, None
 
 
 def _sites(
