@@ -26,7 +26,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import PublicKey
 from commonworks.model import (
     Device,
@@ -56,6 +55,7 @@ from commonworks.statements.model import (
     Signer,
     Statement,
 )
+from commonworks.translog.tree import leaf_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,19 +155,22 @@ def _copies(state: State, evidence: Evidence) -> dict[bytes, list[_Copy]]:
 def _decode_all(
     desk: _Desk, state: State, evidence: Evidence
 ) -> dict[bytes, list[tuple[Statement, _Copy]]]:
-    """Guard 1. Return the copies of each identity that decode; reject the rest by their hash."""
+    """Guard 1. Return the copies of each identity that decode; reject the rest by their leaf hash.
+
+    A leaf hash has its own prefix byte: bytes chosen to be another statement's Sig_structure
+    cannot get that statement's identity, hence no identity can get two verdicts.
+    """
     by_identity: defaultdict[bytes, list[tuple[Statement, _Copy]]] = defaultdict(list)
     failed: dict[bytes, Reason] = {}
     for raw, copies in _copies(state, evidence).items():
         for copy in copies:
             decoded = decode_statement(raw, copy.preimage)
             if isinstance(decoded, Reason):
-                # the same bytes with another preimage may decode; the worst reason must not win
-                failed.setdefault(sha256(raw), decoded)
-                failed[sha256(raw)] = min(failed[sha256(raw)], decoded)
+                # the same bytes with another preimage may decode; the order must not matter
+                failed[leaf_hash(raw)] = min(failed.get(leaf_hash(raw), decoded), decoded)
             else:
                 by_identity[decoded.identity].append((decoded, copy))
-    decoded_raw = {sha256(copy.raw) for group in by_identity.values() for _, copy in group}
+    decoded_raw = {leaf_hash(copy.raw) for group in by_identity.values() for _, copy in group}
     for identity, reason in failed.items():
         if identity not in decoded_raw:
             desk.reject(identity, None, reason)
