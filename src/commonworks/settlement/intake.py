@@ -23,7 +23,7 @@ shadow a good one: only authenticated identities are remembered as seen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from commonworks.crypto.keys import PublicKey
@@ -71,7 +71,7 @@ class Intake:
     accounts: Mapping[int, bytes]
     """Device -> account it counts for."""
     sites: tuple[tuple[str, bytes, bytes], ...]
-    """Site statements known, for the next state."""
+    """(resource, identity, statement) of the site tables to keep, for the next state."""
     site_in_force: Mapping[str, Record]
     """Resource -> site table that the facts adopt."""
     bindings: tuple[HeldBinding, ...]
@@ -202,7 +202,9 @@ def _judge(
     reason = _check_payload(desk, statement, payload)
     if reason is None and payload.time > anchored_at:
         reason = Reason.FUTURE
-    if reason is None and payload.time < desk.facts.start - desk.policy["lateness_s"]:
+    oldest = desk.facts.start - desk.policy["lateness_s"]
+    # a table that governance named is wanted, however long the vote took
+    if reason is None and payload.time < oldest and identity not in desk.facts.sites.values():
         reason = Reason.TOO_LATE
     if reason is not None:
         return desk.reject(identity, kind, reason)
@@ -336,25 +338,27 @@ def _countersigned(
 
 
 def _sites(
-    desk: _Desk, state: State
+    desk: _Desk, state: State, signed: Iterable[tuple[str, bytes, bytes]]
 ) -> tuple[tuple[tuple[str, bytes, bytes], ...], dict[str, Record]]:
-    """Return the site statements to keep and the one in force for each resource."""
-    kept = {(name, identity): raw for name, identity, raw in state.sites}
-    for known in desk.known:
-        record = known.payload
-        if known.statement.kind is Kind.SITE and isinstance(record, Record):
-            kept[record.resource, known.statement.identity] = known.copy.raw
+    """Return the site statements to keep and the one in force for each resource.
+
+    Inputs: `signed`, (resource, identity, statement) of the registrars' own in this evidence.
+    One that is not adopted yet is kept as long as a copy of it would still be admitted: a vote
+    takes longer than an epoch.
+    """
+    kept = {(name, identity): raw for name, identity, raw in (*state.sites, *signed)}
+    next_start = desk.facts.network.epoch_start(desk.facts.epoch + 1)
     in_force: dict[str, Record] = {}
-    for name, identity in desk.facts.sites.items():
-        decoded = decode_statement(kept.get((name, identity), b""), None)
-        if not isinstance(decoded, Reason) and isinstance(decoded.payload, Record):
+    rows = []
+    for (name, identity), raw in sorted(kept.items()):
+        decoded = decode_statement(raw, None)
+        if isinstance(decoded, Reason) or not isinstance(decoded.payload, Record):
+            continue
+        adopted = desk.facts.sites.get(name) == identity
+        if adopted:
             in_force[name] = decoded.payload
-    adopted = set(desk.facts.sites.items())
-    rows = sorted(
-        (name, identity, raw)
-        for (name, identity), raw in kept.items()
-        if (name, identity) in adopted or identity in {k.statement.identity for k in desk.known}
-    )
+        if adopted or decoded.payload.time + desk.policy["lateness_s"] >= next_start:
+            rows.append((name, identity, raw))
     return tuple(rows), in_force
 
 
@@ -386,11 +390,16 @@ def take_in(
             bound[kid] = device
     accounts = {device.device: device.owner for device in bound.values()}
     statements: defaultdict[str, list[Authentic]] = defaultdict(list)
+    signed_sites: list[tuple[str, bytes, bytes]] = []
     for known in desk.known:
         authentic = _attribute(desk, known, bound, accounts)
-        if authentic is not None:
-            statements[authentic.record.resource].append(authentic)
-    sites, in_force = _sites(desk, state)
+        if authentic is None:
+            continue
+        resource = authentic.record.resource
+        statements[resource].append(authentic)
+        if authentic.kind is Kind.SITE:
+            signed_sites.append((resource, authentic.identity, known.copy.raw))
+    sites, in_force = _sites(desk, state, signed_sites)
     next_start = facts.network.epoch_start(facts.epoch + 1)
     fresh = [
         SeenStatement(identity=item.statement.identity, until=item.time + policy["lateness_s"])
