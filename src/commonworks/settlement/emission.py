@@ -12,11 +12,11 @@ quantity x quality x density; what caps and floors leave over is not minted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from commonworks.model import Network, Reward, Work
-from commonworks.units import mul_div, share_ppm, split_floor
+from commonworks.units import PPM, mul_div, share_ppm, split_floor
 
 HALVINGS_MAX: Final = 255
 """After so many half-lives nothing is minted (a shift of a 256-bit word)."""
@@ -29,6 +29,17 @@ def emission_wei(network: Network, epoch: int) -> int:
         return 0
     period = 2 * network.half_life_epochs
     return mul_div(network.initial_emission_wei >> halvings, period - rest, period)
+
+
+def emission_pools(budget_wei: int, shares_ppm: Mapping[str, int]) -> dict[str, int]:
+    """Return each resource's part of the epoch's emission, by name.
+
+    Inputs: budget_wei >= 0; shares >= 0 in ppm. Each resource's share is voted on alone, so they
+    may add up to more than the whole; then they are weights.
+    Guarantees: the pools sum to at most `budget_wei`.
+    """
+    whole = max(PPM, sum(shares_ppm.values()))
+    return {name: mul_div(budget_wei, share, whole) for name, share in shares_ppm.items()}
 
 
 def split_rewards(

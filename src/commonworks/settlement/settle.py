@@ -32,10 +32,9 @@ from commonworks.policy import Policy
 from commonworks.resources.base import Resource, ResourceInput
 from commonworks.settlement import canonical, payout
 from commonworks.settlement.commitment import digest, evidence_hash
-from commonworks.settlement.emission import emission_wei, split_rewards
+from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.intake import Intake, take_in
 from commonworks.settlement.state import state_hash
-from commonworks.units import share_ppm
 
 Money = dict[tuple[bytes, bytes], int]
 
@@ -98,13 +97,16 @@ def settle(
     rewards: list[Reward] = []
     own_states: dict[str, bytes] = {}
     budget = emission_wei(facts.network, facts.epoch)
+    pools = emission_pools(
+        budget, {name: policy.values.get(f"{name}.emission_ppm", 0) for name in resources}
+    )
     for name in sorted(resources):
         settled = _settle_resource(resources[name], policy, facts, state, intake, ledger)
         result, judged, own_states[name] = settled
         verdicts.extend(judged)
         results.append(result)
-        pool = share_ppm(budget, policy.values.get(f"{name}.emission_ppm", 0))
-        rewards.extend(split_rewards(name, pool, result.work, policy["account_cap_ppm"]))
+        cap = policy["account_cap_ppm"]
+        rewards.extend(split_rewards(name, pools[name], result.work, cap))
     minted = sum(reward.amount_wei for reward in rewards)
     require(minted <= budget, "rewards exceed the emission")
     for reward in rewards:
