@@ -47,10 +47,9 @@ def text_of(word: bytes) -> str | None:
 
 def word_of(text: str) -> bytes:
     """Return ASCII `text` (1..31 bytes) left-aligned in 32 bytes."""
-    raw = text.encode("ascii")
-    if not 1 <= len(raw) <= 31:
+    if not text.isascii() or not 1 <= len(text) <= 31 or "\0" in text:
         raise InvalidInput(f"{text!r} does not fit a 32-byte word")
-    return raw.ljust(32, b"\0")
+    return text.encode("ascii").ljust(32, b"\0")
 
 
 def key_of(algorithm: int, raw: bytes, thumbprint: bytes) -> PublicKey | None:
