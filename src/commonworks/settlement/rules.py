@@ -17,6 +17,15 @@ KERNEL_MODULES: Final = tuple(
     f"commonworks.{name}"
     for name in (
         "units",
+        "policy",
+        "model",
+        "crypto.cbor",
+        "crypto.cose",
+        "crypto.ed25519",
+        "crypto.es256",
+        "crypto.hashes",
+        "crypto.keys",
+        "translog.tree",
         "statements.model",
         "statements.arrays",
         "statements.codec",
