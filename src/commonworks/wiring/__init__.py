@@ -1,0 +1,1 @@
+"""The only place where roles meet adapters and resources are discovered."""
