@@ -20,7 +20,7 @@ MANIFEST: Final = "network.json"
 DEMO_MARK: Final = "demo.json"
 DEMO_SCRYPT_N: Final = 2
 """A demo's keys protect nothing: they come from a seed that everybody may know."""
-PASSPHRASE_VARIABLE: Final = "COMMONWORKS_PASSPHRASE"
+PASSPHRASE_VARIABLE: Final = "COMMONWORKS_PASSPHRASE"  # noqa: S105 - a name, not a secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
