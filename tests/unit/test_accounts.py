@@ -82,6 +82,18 @@ def test_a_taken_name_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     assert (tmp_path / "ada.json").read_bytes() == before
 
 
+def test_of_two_that_make_one_name_at_once_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path)
+    before = (tmp_path / "ada.json").read_bytes()
+    monkeypatch.setattr(Path, "exists", lambda self: False)  # both looked before either wrote
+    with pytest.raises(Conflict, match="exists already"):
+        create_account(tmp_path, "ada", "other", scrypt_n=SCRYPT_N_DEMO)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ada.json"]
+    assert (tmp_path / "ada.json").read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["", "../ada", "a/b", ".ada", "Ada", "a" * 64, "ada\n"])
 def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput, match="no name for an account"):

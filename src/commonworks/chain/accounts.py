@@ -204,13 +204,20 @@ def _write_new(path: Path, name: str, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(temporary, path)  # unlike rename, refuses to replace what is there
+            _publish(temporary, path, name)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
         hint = "free some space" if error.errno == errno.ENOSPC else "check the folder's rights"
         raise Unavailable(f"cannot write {path}: {error.strerror}", hint=hint) from error
+
+
+def _publish(temporary: Path, path: Path, name: str) -> None:
+    try:
+        os.link(temporary, path)  # unlike rename, refuses to replace what is there
+    except FileExistsError:
+        raise _taken(name, path) from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import Refusal
 from commonworks.chain.endpoints import Endpoint, Endpoints, Rejected, bytes_of, hex_of, int_of
+from commonworks.chain.logs import RawLog, parse_log
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict, Unavailable
 
@@ -47,20 +48,6 @@ class Call:
     """Call data, or creation code with arguments."""
     gas: int | None = None
     """Gas limit; None estimates, which refuses calls that would revert."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawLog:
-    """A log as the chain keeps it, not yet decoded."""
-
-    address: bytes
-    topics: tuple[bytes, ...]
-    data: bytes
-    block: int
-    index: int
-    tx: bytes
-    time: int | None
-    """Timestamp of the block where the endpoint tells it with the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +110,13 @@ class Sender:
             receipts += await self._slice(calls[start : start + BATCH_MAX])
         return tuple(receipts)
 
+    async def next_nonce(self, block: str = "pending") -> int:
+        """Return the account's next nonce, counting what is `pending` or only what is mined."""
+        answer = await self._endpoints.request(
+            "eth_getTransactionCount", hex_of(self.address), block
+        )
+        return int_of(answer)
+
     async def _slice(self, calls: Sequence[Call]) -> Sequence[Receipt]:
         async with self._lock:
             limits = await asyncio.gather(*(self._gas(call) for call in calls))
@@ -149,7 +143,7 @@ class Sender:
         fees = await self._fees()
         for attempt in (1, 2):
             if self._nonce is None:
-                self._nonce = await self._pending_nonce()
+                self._nonce = await self.next_nonce()
             first = self._nonce
             signed = [
                 await self._sign(call, gas, first + offset, fees)
@@ -195,12 +189,6 @@ class Sender:
             fields["to"] = call.to
         raw = bytes(self._account.sign_transaction(fields).raw_transaction)
         return keccak256(raw), raw
-
-    async def _pending_nonce(self) -> int:
-        answer = await self._endpoints.request(
-            "eth_getTransactionCount", hex_of(self.address), "pending"
-        )
-        return int_of(answer)
 
     async def _fees(self) -> _Fees:
         """Return fees that a block's base fee may double under; nothing where nothing is asked."""
@@ -266,22 +254,6 @@ class Sender:
         except Conflict as error:
             return error
         return Refusal(name="unknown", arguments={"tx": receipt.tx}).conflict()
-
-
-def parse_log(entry: object) -> RawLog:
-    """Return a log from JSON-RPC; raises Unavailable when the server's answer is not one."""
-    if not isinstance(entry, dict) or entry.get("removed"):
-        raise Unavailable("the endpoint answered something that is no final log")
-    time = entry.get("blockTimestamp")
-    return RawLog(
-        address=bytes_of(entry["address"]),
-        topics=tuple(bytes_of(topic) for topic in entry["topics"]),
-        data=bytes_of(entry["data"]),
-        block=int_of(entry["blockNumber"]),
-        index=int_of(entry["logIndex"]),
-        tx=bytes_of(entry["transactionHash"]),
-        time=None if time is None else int_of(time),
-    )
 
 
 def _parse_receipt(found: dict[str, object]) -> Receipt:

@@ -1,0 +1,388 @@
+"""Model of the Vault: deposits, wishes, payout roots, claims, the exit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from eth_abi.abi import encode
+
+from commonworks.crypto.hashes import keccak256
+from commonworks.errors import require
+from commonworks.model import (
+    AssetTotal,
+    Claimed,
+    Commitment,
+    Deposited,
+    SpendLimitSet,
+    Total,
+    WithdrawalRequested,
+)
+from commonworks.simulation.blocks import NOBODY, Blocks, refuse
+from commonworks.simulation.governance import PolicyModel
+from commonworks.simulation.token import CommonsToken, Erc20
+
+UINT128_MAX: Final = 2**128 - 1
+"""Largest sum that the Vault's books hold."""
+
+_PANIC_ARITHMETIC: Final = 0x11
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asset:
+    """Sums over all accounts; every number only grows."""
+
+    deposited: int = 0
+    claimed: int = 0
+    earned: int = 0
+    spent: int = 0
+    returned: int = 0
+    listed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Account:
+    deposited: int = 0
+    claimed: int = 0
+    returned: int = 0
+    first_deposit_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Root:
+    root: bytes
+    epoch: int
+    claimable_at: int
+
+
+class VaultModel:
+    """Everybody's money."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        *,
+        address: bytes,
+        token: CommonsToken,
+        policy: PolicyModel,
+        assets: Mapping[bytes, Erc20],
+    ) -> None:
+        self._blocks = blocks
+        self._address = address
+        self._token = token
+        self._policy = policy
+        self._tokens: Mapping[bytes, Erc20] = {token.address: token, **assets}
+        self._assets = {asset: _Asset() for asset in self._tokens}
+        self._accounts: dict[tuple[bytes, bytes], _Account] = defaultdict(_Account)
+        self._earned_by: dict[tuple[bytes, int], int] = {}
+        self._roots: list[_Root] = []
+        self._claimable: _Root | None = None
+        self.minted_wei = 0
+        self.last_request = 0
+        self.last_finalised_at = 0
+        self.halted_until = 0
+        self.exit_at = 0
+
+    # --- deposits and wishes ------------------------------------------------------------------
+
+    def deposit(
+        self, sender: bytes, asset: bytes, amount: int, account: bytes | None = None
+    ) -> None:
+        """Deposit the sender's money for itself or, where given, for another account."""
+        self._require_accepted(asset)
+        self._deposit(asset, sender, sender if account is None else account, amount)
+
+    def deposit_with_permit(self, owner: bytes, asset: bytes, amount: int, deadline: int) -> None:
+        """Deposit the owner's money; its permit is taken as validly signed. Sent by anyone."""
+        self._require_accepted(asset)
+        if self._blocks.time > deadline:
+            raise refuse("ERC2612ExpiredSignature", deadline=deadline)
+        token = self._tokens[asset]
+        before = token.allowance(owner, self._address)
+        token.approve(owner, self._address, amount)
+        try:
+            self._deposit(asset, owner, owner, amount)
+        except BaseException:
+            token.approve(owner, self._address, before)
+            raise
+
+    def request_withdrawal(
+        self, account: bytes, asset: bytes, amount: int, deadline: int | None = None
+    ) -> int:
+        """Ask for unspent deposit back; return the request's id.
+
+        A `deadline` marks a signed request that somebody else hands in; its signature is valid.
+        """
+        self._require_signed_in_time(deadline)
+        self._require_no_exit()
+        deposited = self._accounts[asset, account].deposited
+        if not 0 < amount <= deposited:
+            raise refuse("WithdrawalOutOfRange", amount=amount, deposited=deposited)
+        self.last_request += 1
+        self._blocks.emit(
+            WithdrawalRequested(
+                at=self._blocks.here(),
+                request=self.last_request,
+                asset=asset,
+                account=account,
+                amount=amount,
+            )
+        )
+        return self.last_request
+
+    def set_spend_limit(
+        self, account: bytes, device: int, limit: int, deadline: int | None = None
+    ) -> None:
+        """Limit what an account spends through a device per epoch; `deadline` as above."""
+        self._require_signed_in_time(deadline)
+        self._blocks.emit(
+            SpendLimitSet(at=self._blocks.here(), account=account, device=device, limit=limit)
+        )
+
+    # --- roots --------------------------------------------------------------------------------
+
+    def finalise(self, epoch: int, commitment: Commitment) -> int:
+        """Take over an epoch's root and totals; return when its hold ends. All or nothing."""
+        self._require_no_exit()
+        minted_wei = commitment.minted_wei
+        if minted_wei < self.minted_wei:
+            raise refuse("MintedFell", mintedWei=minted_wei, before=self.minted_wei)
+        self._check_totals(minted_wei, commitment.totals)
+        hold_ends = self._blocks.time + self._policy.value_at("hold_s", epoch)
+        if minted_wei > self.minted_wei:
+            self._token.mint_epoch(epoch, minted_wei - self.minted_wei)
+        self.minted_wei = minted_wei
+        for total in commitment.totals:
+            books = self._assets[total.asset]
+            books.listed, books.earned, books.spent = True, total.earned, total.spent
+            self._earned_by[total.asset, epoch] = total.earned
+        self.last_finalised_at = self._blocks.time
+        root = _Root(root=commitment.payout_root, epoch=epoch, claimable_at=hold_ends)
+        self._take_root(root)
+        return hold_ends
+
+    def halt(self, epoch: int, until: int) -> None:
+        """Keep the root of an epoch from being claimed against before `until`."""
+        self._promote()
+        for position, root in enumerate(self._roots):
+            # the newest root carries what every epoch before it earned
+            if epoch == root.epoch or (position == 1 and self._roots[0].epoch < epoch < root.epoch):
+                delayed = max(until, root.claimable_at)
+                self._roots[position] = replace(root, claimable_at=delayed)
+                self.halted_until = max(self.halted_until, until)
+                return
+        raise refuse("NotHeld", epoch=epoch)
+
+    # --- claims and exit ----------------------------------------------------------------------
+
+    def claim(self, total: Total, proof: Sequence[bytes]) -> int:
+        """Pay an account what it earned and has not claimed; return the amount. By anyone."""
+        current = self._current()
+        if current is None:
+            raise refuse("NothingClaimable")
+        self._require_leaf(current, total, proof)
+        account = self._accounts[total.asset, total.account]
+        if total.earned <= account.claimed:
+            raise refuse(
+                "NothingToClaim",
+                asset=total.asset,
+                account=total.account,
+                earned=total.earned,
+                claimed=account.claimed,
+            )
+        amount = total.earned - account.claimed
+        self._check_claim(total.asset, amount, current.epoch)
+        self._tokens[total.asset].transfer(self._address, total.account, amount)
+        account.claimed += amount
+        self._assets[total.asset].claimed += amount
+        self._blocks.emit(
+            Claimed(
+                at=self._blocks.here(),
+                asset=total.asset,
+                account=total.account,
+                amount=amount,
+                epoch=current.epoch,
+            )
+        )
+        return amount
+
+    def enter_exit(self) -> None:
+        """Open the exit when nothing was finalised for too long. By anyone."""
+        self._require_no_exit()
+        since = self.last_finalised_at or self._policy.genesis_time
+        opens_at = since + self._policy.value("exit_after_s")
+        if self._blocks.time < opens_at:
+            raise refuse("ExitTooEarly", opensAt=opens_at)
+        self.exit_at = self._blocks.time
+
+    def exit(self, total: Total, proof: Sequence[bytes]) -> int:
+        """Pay an account unclaimed earnings and unspent deposit by its leaf. By anyone."""
+        self._require_exit()
+        last = self._last()
+        if last is None:
+            raise refuse("NoRoot")
+        if self._blocks.time < self.halted_until:
+            raise refuse("RootStopped", until=self.halted_until)
+        self._require_leaf(last, total, proof)
+        account = self._accounts[total.asset, total.account]
+        earnings = total.earned - account.claimed
+        unspent = account.deposited - total.spent - account.returned
+        if earnings < 0 or unspent < 0:
+            raise refuse("Panic", code=_PANIC_ARITHMETIC)
+        if earnings + unspent == 0:
+            raise refuse("NothingToExit", asset=total.asset, account=total.account)
+        self._check_claim(total.asset, earnings, last.epoch)
+        self._check_return(total.asset, unspent)
+        self._tokens[total.asset].transfer(self._address, total.account, earnings + unspent)
+        account.claimed += earnings
+        self._assets[total.asset].claimed += earnings
+        self._give_back(total.asset, account, unspent)
+        return earnings + unspent
+
+    def exit_without_leaf(self, asset: bytes, holder: bytes) -> int:
+        """Pay back the deposit of an account that the last root cannot know. By anyone."""
+        self._require_exit()
+        account = self._accounts[asset, holder]
+        last = self._last()
+        if last is not None and account.first_deposit_at < self._policy.epoch_end(last.epoch):
+            raise refuse(
+                "LeafNeeded",
+                asset=asset,
+                account=holder,
+                firstDepositAt=account.first_deposit_at,
+            )
+        unspent = account.deposited - account.returned
+        if unspent == 0:
+            raise refuse("NothingToExit", asset=asset, account=holder)
+        self._check_return(asset, unspent)
+        self._tokens[asset].transfer(self._address, holder, unspent)
+        self._give_back(asset, account, unspent)
+        return unspent
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _deposit(self, asset: bytes, sender: bytes, account: bytes, amount: int) -> None:
+        if account == NOBODY:
+            raise refuse("ZeroAccount")
+        self._require_no_exit()
+        books, holder = self._assets[asset], self._accounts[asset, account]
+        token = self._tokens[asset]
+        token.check_transfer_from(self._address, sender, amount)
+        if amount == 0:
+            raise refuse("NothingArrived", asset=asset, **{"from": sender})
+        _require_uint128(holder.deposited + amount)
+        _require_uint128(books.deposited + amount)
+        token.transfer_from(self._address, sender, self._address, amount)
+        holder.first_deposit_at = holder.first_deposit_at or self._blocks.time
+        holder.deposited += amount
+        books.deposited += amount
+        self._blocks.emit(
+            Deposited(
+                at=self._blocks.here(), asset=asset, account=account, amount=amount, sender=sender
+            )
+        )
+
+    def _check_totals(self, minted_wei: int, totals: Sequence[AssetTotal]) -> None:
+        before = b""
+        for total in totals:
+            if before and total.asset <= before:
+                raise refuse("TotalsNotSorted", asset=total.asset)
+            before = total.asset
+            self._require_accepted(total.asset)
+            books = self._assets[total.asset]
+            if total.earned < books.earned or total.spent < books.spent:
+                raise refuse("TotalsFell", asset=total.asset)
+            if total.spent > books.deposited:
+                raise refuse(
+                    "SpentExceedsDeposited",
+                    asset=total.asset,
+                    spent=total.spent,
+                    deposited=books.deposited,
+                )
+            sources = total.spent + (minted_wei if total.asset == self._token.address else 0)
+            if total.earned > sources:
+                raise refuse(
+                    "EarnedExceedsSources",
+                    asset=total.asset,
+                    earned=total.earned,
+                    sources=sources,
+                )
+            _require_uint128(total.earned)
+        named = {total.asset for total in totals}
+        listed = {asset for asset, books in self._assets.items() if books.listed} | named
+        if len(totals) != len(listed):
+            raise refuse("TotalsIncomplete", listed=len(totals), expected=len(listed))
+
+    def _take_root(self, root: _Root) -> None:
+        """Put a root behind those that wait: one next, one last; a third replaces the last."""
+        self._promote()
+        if len(self._roots) == 2:
+            newest = self._roots.pop()
+            root = replace(root, claimable_at=max(root.claimable_at, newest.claimable_at))
+        self._roots.append(root)
+        require(len(self._roots) <= 2, "at most two roots wait")
+
+    def _promote(self) -> None:
+        while self._roots and self._roots[0].claimable_at <= self._blocks.time:
+            self._claimable = self._roots.pop(0)
+
+    def _current(self) -> _Root | None:
+        current = self._claimable
+        for root in self._roots:
+            if root.claimable_at > self._blocks.time:
+                break
+            current = root
+        return current
+
+    def _last(self) -> _Root | None:
+        return self._roots[-1] if self._roots else self._claimable
+
+    def _check_claim(self, asset: bytes, amount: int, epoch: int) -> None:
+        claimed = self._assets[asset].claimed + amount
+        earned = self._earned_by.get((asset, epoch), 0)
+        if claimed > earned:
+            raise refuse("ClaimsExceedEarned", asset=asset, claimed=claimed, earned=earned)
+
+    def _check_return(self, asset: bytes, amount: int) -> None:
+        books = self._assets[asset]
+        returned, unspent = books.returned + amount, books.deposited - books.spent
+        if returned > unspent:
+            raise refuse("ReturnsExceedUnspent", asset=asset, returned=returned, unspent=unspent)
+
+    def _give_back(self, asset: bytes, account: _Account, amount: int) -> None:
+        account.returned += amount
+        self._assets[asset].returned += amount
+
+    def _require_accepted(self, asset: bytes) -> None:
+        if asset not in self._assets:
+            raise refuse("AssetNotAccepted", asset=asset)
+
+    def _require_no_exit(self) -> None:
+        if self.exit_at:
+            raise refuse("ExitOpen", since=self.exit_at)
+
+    def _require_exit(self) -> None:
+        if not self.exit_at:
+            raise refuse("ExitShut")
+
+    def _require_signed_in_time(self, deadline: int | None) -> None:
+        if deadline is not None and self._blocks.time > deadline:
+            raise refuse("SignatureExpired", deadline=deadline)
+
+    @staticmethod
+    def _require_leaf(root: _Root, total: Total, proof: Sequence[bytes]) -> None:
+        """Refuse a leaf that is not under the root (OpenZeppelin's StandardMerkleTree)."""
+        types = ["address", "address", "uint256", "uint256"]
+        values = [total.asset, total.account, total.earned, total.spent]
+        node = keccak256(keccak256(encode(types, values)))
+        for sibling in proof:
+            node = keccak256(min(node, sibling) + max(node, sibling))
+        if node != root.root:
+            raise refuse("InvalidProof", asset=total.asset, account=total.account, epoch=root.epoch)
+
+
+def _require_uint128(value: int) -> None:
+    if value > UINT128_MAX:
+        raise refuse("SafeCastOverflowedUintDowncast", bits=128, value=value)
