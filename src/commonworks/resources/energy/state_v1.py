@@ -51,8 +51,9 @@ class Residue:
 class EnergyState:
     """The whole of it."""
 
-    readings: Mapping[int, tuple[Reading, ...]]
-    """Device -> last settled reading first, then readings that lie beyond the epoch's end."""
+    readings: Mapping[bytes, tuple[Reading, ...]]
+    """Key thumbprint -> last settled reading first, then those beyond the epoch's end. Registers
+    belong to the meter, whoever owns it and whichever device id it has."""
     orders: Mapping[int, tuple[Standing, ...]]
     """Device -> the order in force and those anchored too late to be, by time."""
     residues: Mapping[int, Residue]
@@ -67,8 +68,8 @@ def encode(state: EnergyState) -> bytes:
     return cbor.encode(
         [
             [
-                [device, [[r.time, r.import_wh, r.export_wh, r.voltage_mv] for r in rows]]
-                for device, rows in sorted(state.readings.items())
+                [kid, [[r.time, r.import_wh, r.export_wh, r.voltage_mv] for r in rows]]
+                for kid, rows in sorted(state.readings.items())
             ],
             [
                 [
@@ -93,11 +94,11 @@ def decode(data: bytes) -> EnergyState:
     readings, orders, residues = fields
     return EnergyState(
         readings={
-            device: tuple(
+            kid: tuple(
                 Reading(time=time, import_wh=imported, export_wh=exported, voltage_mv=voltage)
                 for time, imported, exported, voltage in rows
             )
-            for device, rows in readings
+            for kid, rows in readings
         },
         orders={
             device: tuple(

@@ -90,8 +90,15 @@ def verify(data: ResourceInput) -> Verified:
     late, late_intervals, residues = _late(data, state, balances, spans)
     intervals = [item for trace in traces.values() for item in trace.intervals]
     intervals += [*sky, *late_intervals, *_cut_intervals(balances, claims)]
+    # a meter that is not traced now (unbound, out of the table) keeps its past: were it forgotten,
+    # its old readings could be offered and credited again
+    kept = {
+        data.devices[device].key.thumbprint: trace.kept
+        for device, trace in traces.items()
+        if trace.kept
+    }
     next_state = EnergyState(
-        readings={device: trace.kept for device, trace in traces.items() if trace.kept},
+        readings={**state.readings, **kept},
         orders=orders,
         residues=residues,
     )
@@ -189,7 +196,7 @@ def _trace_all(data: ResourceInput, state: EnergyState, site: Site) -> dict[int,
         rating_w = _rating_w(data, site, device)
         if rating_w is None:
             continue
-        known = state.readings.get(device, ())
+        known = state.readings.get(data.devices[device].key.thumbprint, ())
         ordered = sorted(changes[device], key=lambda item: (item.final.time, item.identity))
         traces[device] = trace_registers(
             device, rating_w, known, offers[device], ordered, data.facts.end
