@@ -104,6 +104,12 @@ def _fault(before: Reading, after: Reading, rating_w: int) -> Why | None:
     return None
 
 
+def _claimed_wh(before: Reading, after: Reading) -> int:
+    """Return what a refused reading asked for: export, or import where it claims none."""
+    exported = max(after.export_wh - before.export_wh, 0)
+    return exported or max(after.import_wh - before.import_wh, 0)
+
+
 def _unanimous(
     device: int, candidates: Iterable[Candidate], trace: Trace
 ) -> list[tuple[Reading, list[Candidate]]]:
@@ -172,21 +178,18 @@ def trace_registers(
             later.append(reading)
             trace.used.update(identities)
             continue
-        while last is not None and changes and changes[0].final.time <= reading.time:
+        while changes and changes[0].final.time <= reading.time:
             last = _exchange(device, rating_w, last, changes.pop(0), trace)
         why = _fault(last, reading, rating_w) if last is not None else None
         if last is not None and why is not None:
-            claimed = abs(reading.export_wh - last.export_wh) or abs(
-                reading.import_wh - last.import_wh
-            )
             for offer in offers:
-                trace.refuse(device, offer, why, claimed)
+                trace.refuse(device, offer, why, _claimed_wh(last, reading))
             continue
         if last is not None and reading.time > last.time:
             trace.deltas.append(_step(last, reading, identities))
         last = reading
         trace.used.update(identities)
-    while last is not None and changes:
+    while changes:
         last = _exchange(device, rating_w, last, changes.pop(0), trace)
     if last is not None:
         trace.kept = (last, *later)
@@ -196,18 +199,25 @@ def trace_registers(
 
 
 def _exchange(
-    device: int, rating_w: int, last: Reading, change: Replacement, trace: Trace
-) -> Reading:
-    """Close the old meter's registers and go on with the new one's; return the reading to go on."""
+    device: int, rating_w: int, last: Reading | None, change: Replacement, trace: Trace
+) -> Reading | None:
+    """Close the old meter's registers and go on with the new one's; return the reading to go on.
+
+    A meter without a past begins with the new registers.
+    """
     offer = Candidate(reading=change.final, identity=change.identity)
-    if change.final.time < last.time:
+    if change.final.time % INTERVAL_S:
+        # a delta that ends inside an interval could not be checked against sky and feeder
+        trace.refuse(device, offer, Why.MISALIGNED, 0)
+        return last
+    if last is not None and change.final.time < last.time:
         trace.refuse(device, offer, Why.ALREADY_SETTLED, 0)
         return last
-    why = _fault(last, change.final, rating_w)
-    if why is not None:
-        trace.refuse(device, offer, why, change.final.export_wh - last.export_wh)
+    why = _fault(last, change.final, rating_w) if last is not None else None
+    if last is not None and why is not None:
+        trace.refuse(device, offer, why, _claimed_wh(last, change.final))
         return last
-    if change.final.time > last.time:
+    if last is not None and change.final.time > last.time:
         trace.deltas.append(_step(last, change.final, [change.identity]))
     trace.used[change.identity] += 1
     return change.first
