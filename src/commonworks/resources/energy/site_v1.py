@@ -43,13 +43,14 @@ class Site:
     def sky_limit_wh(self, plant_wp: int, start_s: int, length_s: int) -> int:
         """Return the most that a plant can have fed in over a span of whole intervals, Wh.
 
+        Rounded up: registers show whole Wh, so the Wh that ticks now may have begun before.
         Outside the table nothing is vouched for, so nothing is allowed.
         """
         first = (start_s - self.sky_start_s) // INTERVAL_S
         last = first + length_s // INTERVAL_S
         if first < 0 or last > len(self.sky_wh_per_mwp):
             return 0
-        return sum(self.sky_wh_per_mwp[first:last]) * plant_wp // 1_000_000
+        return -(-sum(self.sky_wh_per_mwp[first:last]) * plant_wp // 1_000_000)
 
 
 def read_site(record: Record | None) -> Site | None:
