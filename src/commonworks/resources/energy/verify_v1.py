@@ -85,7 +85,7 @@ def verify(data: ResourceInput) -> Verified:
     feeder_intervals = _feeder(data, site, traces)
     balances = tuple(
         balance_interval(start, claims.get(start, ()), feeder_intervals.get(start), site)
-        for start in range(data.facts.start, data.facts.end, INTERVAL_S)
+        for start in _intervals(data)
     )
     late, late_intervals, residues = _late(data, state, balances, spans)
     intervals = [item for trace in traces.values() for item in trace.intervals]
@@ -102,7 +102,7 @@ def verify(data: ResourceInput) -> Verified:
         orders=orders,
         residues=residues,
     )
-    credits = _credits(data, balances, claims)
+    credits = _credits(data, site, balances, claims)
     detail = EnergyDetail(
         balances=balances,
         late=late,
@@ -119,6 +119,12 @@ def verify(data: ResourceInput) -> Verified:
         summary=_summary(balances, late, credits),
         detail=detail,
     )
+
+
+def _intervals(data: ResourceInput) -> range:
+    """Return the starts of the metering intervals that lie whole within the epoch."""
+    first = -(-data.facts.start // INTERVAL_S) * INTERVAL_S
+    return range(first, data.facts.end - INTERVAL_S + 1, INTERVAL_S)
 
 
 def _ordered(intervals: Sequence[IntervalVerdict]) -> tuple[IntervalVerdict, ...]:
@@ -349,9 +355,20 @@ def _cut_intervals(
 
 
 def _credits(
-    data: ResourceInput, balances: Sequence[Balance], claims: Mapping[int, Sequence[Claim]]
+    data: ResourceInput,
+    site: Site,
+    balances: Sequence[Balance],
+    claims: Mapping[int, Sequence[Claim]],
 ) -> tuple[Credit, ...]:
-    """Return what each device is credited per interval: imports as claimed, exports after cuts."""
+    """Return what each device is credited per interval: imports as claimed, exports after cuts.
+
+    The feeder corroborates nothing for the account that owns it.
+    """
+    keepers = {
+        data.accounts[device]
+        for device, item in data.devices.items()
+        if item.key.thumbprint == site.feeder_kid
+    }
     credits: list[Credit] = []
     for balance in balances:
         cuts = dict(balance.cuts)
@@ -367,7 +384,8 @@ def _credits(
                     start_s=balance.start_s,
                     side=side,
                     quantity=quantity,
-                    corroborated=balance.corroborated,
+                    corroborated=balance.corroborated
+                    and data.accounts[claim.device] not in keepers,
                 )
                 for side, quantity in sides
                 if quantity > 0
@@ -379,7 +397,7 @@ def _coverage(
     data: ResourceInput, claims: Mapping[int, Sequence[Claim]]
 ) -> tuple[tuple[int, int], ...]:
     """Return per device the share of the epoch's intervals that were known in time, ppm."""
-    total = (data.facts.end - data.facts.start) // INTERVAL_S
+    total = len(_intervals(data))
     known: defaultdict[int, int] = defaultdict(int)
     for rows in claims.values():
         for claim in rows:
