@@ -14,6 +14,7 @@ class Why(StrEnum):
     NO_SITE = "energy.no_site"
     NOT_IN_SITE = "energy.not_in_site"
     MISALIGNED = "energy.misaligned"
+    FUTURE = "energy.future"
     CONFLICTING = "energy.conflicting"
     ALREADY_SETTLED = "energy.already_settled"
     OVER_RATING = "energy.over_rating"
@@ -30,6 +31,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         Why.NO_SITE: "No site table is in force, so nothing can be verified.",
         Why.NOT_IN_SITE: "The meter is not in the street's site table.",
         Why.MISALIGNED: "The reading does not lie on a quarter-hour mark.",
+        Why.FUTURE: "The reading is of a moment that had not come when the chain covered it.",
         Why.CONFLICTING: "The meter signed two different readings for one moment.",
         Why.ALREADY_SETTLED: "A reading of this moment or later was settled before.",
         Why.OVER_RATING: "More energy than the connection can carry in that time.",

@@ -25,6 +25,8 @@ class Candidate:
     reading: Reading
     identity: bytes | None
     """None for a reading kept from the last epoch."""
+    anchored_at: int
+    """When the chain first covered the statement, Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,9 @@ def _unanimous(
     for candidate in candidates:
         if candidate.reading.time % INTERVAL_S:
             trace.refuse(device, candidate, Why.MISALIGNED, 0)
+        elif candidate.reading.time > candidate.anchored_at:
+            # a forecast is no measurement, and it would bar the true reading when that comes
+            trace.refuse(device, candidate, Why.FUTURE, 0)
         else:
             by_time[candidate.reading.time].append(candidate)
     agreed: list[tuple[Reading, list[Candidate]]] = []
@@ -165,7 +170,7 @@ def trace_registers(
     """
     trace = Trace()
     last = kept[0] if kept else None
-    known = [Candidate(reading=reading, identity=None) for reading in kept[1:]]
+    known = [Candidate(reading=r, identity=None, anchored_at=r.time) for r in kept[1:]]
     changes = list(replacements)
     later: list[Reading] = []
     for reading, offers in _unanimous(device, [*known, *candidates], trace):
@@ -205,7 +210,7 @@ def _exchange(
 
     A meter without a past begins with the new registers.
     """
-    offer = Candidate(reading=change.final, identity=change.identity)
+    offer = Candidate(reading=change.final, identity=change.identity, anchored_at=change.final.time)
     if change.final.time % INTERVAL_S:
         # a delta that ends inside an interval could not be checked against sky and feeder
         trace.refuse(device, offer, Why.MISALIGNED, 0)

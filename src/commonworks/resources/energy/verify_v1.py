@@ -158,6 +158,7 @@ def _readings(statement: Authentic) -> list[Candidate]:
                 voltage_mv=voltage,
             ),
             identity=statement.identity,
+            anchored_at=statement.anchored_at,
         )
         for offset, imported, exported, voltage in rows
     ]
