@@ -22,14 +22,14 @@ run: $(VENV)/.run $(VENV)/.contracts ## a street runs its network: commonworks d
 	@$(BIN)/commonworks demo $(ARGS)
 
 test: setup lint ## everything: lint, contracts, unit, properties, simulation, integration, end to end
-	@$(BIN)/python scripts/forge.py test
+	@cd contracts && ../node_modules/.bin/forge test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: setup ## what a person runs before each commit (at most two minutes)
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/properties $(ARGS)
 
 test-long: setup ## the long versions: invariants 256 x 500, 50 rounds of kill -9
-	@FOUNDRY_PROFILE=long $(BIN)/python scripts/forge.py test
+	@cd contracts && FOUNDRY_PROFILE=long ../node_modules/.bin/forge test
 	@COMMONWORKS_KILL_ROUNDS=50 $(BIN)/python -m pytest tests/integration $(ARGS)
 
 lint: setup ## ruff, mypy --strict, import contracts

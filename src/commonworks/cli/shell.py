@@ -1,0 +1,152 @@
+"""What every command shares: options, the one place where errors end, printing."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import click
+
+from commonworks.errors import CommonworksError, InvalidInput, exit_code
+from commonworks.resources.base import Table
+from commonworks.wiring.home import Home
+
+P = ParamSpec("P")
+
+DEFAULT_HOME: Final = Path("home")
+"""Where a network lives when --home is not given: a folder of the working directory."""
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells expect it."""
+
+
+def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --home and --passphrase-file, and hand the command an opened `Home`."""
+
+    @click.option(
+        "--home",
+        "home_path",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_HOME,
+        show_default=True,
+        envvar="COMMONWORKS_HOME",
+        help="The network's folder.",
+    )
+    @click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File whose first line unlocks the keys (else $COMMONWORKS_PASSPHRASE).",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, home_path: Path, passphrase_file: Path | None, **kwargs: Any) -> Any:
+        passphrase = None
+        if passphrase_file is not None:
+            try:
+                passphrase = passphrase_file.read_text().split("\n")[0]
+            except OSError as error:
+                raise InvalidInput(
+                    f"passphrase file {passphrase_file} cannot be read ({error.strerror})"
+                ) from None
+        return command(*args, home=Home(path=home_path, passphrase=passphrase), **kwargs)
+
+    return wrapped
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def asynchronous(
+    command: Callable[P, Coroutine[Any, Any, None]],
+) -> Callable[P, None]:
+    """Run a command that waits for things; Ctrl-C and SIGTERM cancel it cleanly."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def run() -> None:
+            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+            if task is not None:
+                loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            await command(*args, **kwargs)
+
+        try:
+            asyncio.run(run())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+    return wrapped
+
+
+def say(text: str = "") -> None:
+    """Tell people something (stderr)."""
+    click.echo(text, err=True)
+
+
+def put(text: str) -> None:
+    """Print data (stdout)."""
+    click.echo(text)
+
+
+def put_json(value: object) -> None:
+    """Print one JSON document (stdout)."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def put_table(table: Table, *, limit: int | None = None) -> None:
+    """Print a table with aligned columns; numbers to the right."""
+    rows = table.rows if limit is None else table.rows[:limit]
+    put_rows(table.columns, rows)
+    if len(rows) < len(table.rows):
+        say(f"... {len(table.rows) - len(rows)} more rows; see all with --json")
+
+
+def put_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print aligned columns; numbers to the right, everything else to the left."""
+    cells = [[str(value) for value in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(headings, *cells, strict=True)]
+    numeric = [all(isinstance(row[i], int) for row in rows) for i in range(len(headings))]
+    for line in [list(headings), *cells]:
+        parts = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        put("  ".join(parts).rstrip())
+
+
+def run(group: click.Group) -> int:
+    """Run the command line; every known failure ends as one line and its exit code."""
+    try:
+        result = group.main(standalone_mode=False)
+    except CommonworksError as error:
+        say(f"commonworks: {error.message}")
+        if error.hint:
+            say(f"  {error.hint}")
+        return exit_code(error)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        say()
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def amount(value: int, decimals: int, digits: int = 2) -> str:
+    """Return an integer amount in whole units for people, floored to `digits` places."""
+    whole, rest = divmod(abs(value), 10**decimals)
+    fraction = str(rest).rjust(decimals, "0")[:digits]
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole:,}.{fraction}" if digits else f"{sign}{whole:,}"
