@@ -35,7 +35,7 @@ RESOURCE: Final = Resource(
             f"{_FOLDER}.{name}"
             for name in (
                 "readings", "parameters", "reasons", "losses", "site_v1", "state_v1",
-                "registers_v1", "balance_v1", "verify_v1", "auction_v1", "market_v1",
+                "registers_v1", "balance_v1", "orders_v1", "verify_v1", "auction_v1", "market_v1",
             )
         ),
         verify=verify,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from commonworks.model import Credit, IntervalVerdict, Outcome, Side, Verdict
-from commonworks.resources.base import Authentic, ResourceInput, Terms, Verified
+from commonworks.resources.base import Authentic, ResourceInput, Verified
 from commonworks.resources.energy.balance_v1 import (
     Balance,
     Claim,
@@ -22,6 +22,7 @@ from commonworks.resources.energy.balance_v1 import (
     balance_interval,
     explain_late,
 )
+from commonworks.resources.energy.orders_v1 import standing_orders, terms_in_force
 from commonworks.resources.energy.readings import INTERVAL_S, integers
 from commonworks.resources.energy.reasons import Why
 from commonworks.resources.energy.registers_v1 import (
@@ -77,7 +78,7 @@ def verify(data: ResourceInput) -> Verified:
     """
     state = decode(data.state)
     site = read_site(data.site)
-    orders = _orders(data, state)
+    orders = standing_orders(data, state.orders)
     if site is None:
         return _without_site(data, state, orders)
     traces = _trace_all(data, state, site)
@@ -114,7 +115,7 @@ def verify(data: ResourceInput) -> Verified:
         verdicts=_verdicts(data, traces),
         intervals=_ordered(intervals),
         credits=credits,
-        terms=_terms(data, orders),
+        terms=terms_in_force(data, orders),
         state=encode(next_state),
         summary=_summary(balances, late, credits),
         detail=detail,
@@ -249,7 +250,7 @@ def _without_site(
         ),
         intervals=(),
         credits=(),
-        terms=_terms(data, orders),
+        terms=terms_in_force(data, orders),
         state=encode(replace(state, orders=orders)),
         summary={},
         detail=EnergyDetail(
@@ -451,54 +452,6 @@ def _late(
         if unclaimed or cuts
     }
     return late, intervals, kept
-
-
-# --- orders -------------------------------------------------------------------------------------
-
-
-def _one(statement: Authentic, name: str) -> int | None:
-    values = integers(statement.record, name)
-    return values[0] if values else None
-
-
-def _orders(data: ResourceInput, state: EnergyState) -> dict[int, tuple[Standing, ...]]:
-    """Return per device the order in force for this epoch and those that come after it."""
-    orders: defaultdict[int, set[Standing]] = defaultdict(set)
-    for device, known in state.orders.items():
-        orders[device].update(known)
-    for statement in data.statements:
-        if statement.kind is Kind.ORDER and statement.device is not None:
-            orders[statement.device.device].add(
-                Standing(
-                    time=statement.record.time,
-                    identity=statement.identity,
-                    anchored_at=statement.anchored_at,
-                    sell_min=_one(statement, "sell_min_micro_per_kwh"),
-                    buy_max=_one(statement, "buy_max_micro_per_kwh"),
-                )
-            )
-    kept: dict[int, tuple[Standing, ...]] = {}
-    for device, found in sorted(orders.items()):
-        rows = sorted(found, key=lambda item: (item.time, item.identity))
-        first = max(
-            (i for i, row in enumerate(rows) if row.anchored_at < data.facts.start), default=0
-        )
-        kept[device] = tuple(rows[first:])
-    return kept
-
-
-def _terms(data: ResourceInput, orders: Mapping[int, tuple[Standing, ...]]) -> tuple[Terms, ...]:
-    """Return the orders that the chain covered before the epoch opened: no hindsight."""
-    return tuple(
-        Terms(
-            device=device,
-            account=data.accounts[device],
-            supply_minimum=rows[0].sell_min,
-            demand_maximum=rows[0].buy_max,
-        )
-        for device, rows in sorted(orders.items())
-        if device in data.accounts and rows[0].anchored_at < data.facts.start
-    )
 
 
 def _summary(
