@@ -1,0 +1,234 @@
+"""What members sign and somebody else hands in: EIP-712 messages and ERC-2612 permits.
+
+A member needs no gas and no connection to sign; whoever relays the message pays for it and can
+change nothing in it. Each carries a deadline and the account's next nonce in the contract that it is
+for, so it works once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eth_account.signers.local import LocalAccount
+
+from commonworks.chain.deploy import Deployment
+from commonworks.chain.endpoints import hex_of
+from commonworks.crypto.keys import PublicKey
+from commonworks.errors import InvalidInput
+
+RESOURCE_MAX_BYTES: Final = 32
+"""A resource's name is stored left-aligned in one word."""
+
+_TYPES: Final[Mapping[str, str]] = {
+    "Enrol": (
+        "address owner,bytes32 thumbprint,int8 alg,bytes publicKey,bytes32 resource,"
+        "uint64 cell,uint256 nonce,uint256 deadline"
+    ),
+    "WithdrawalRequest": (
+        "address account,address asset,uint256 amount,uint256 nonce,uint256 deadline"
+    ),
+    "SpendLimit": ("address account,uint256 deviceId,uint256 limit,uint256 nonce,uint256 deadline"),
+    "Permit": "address owner,address spender,uint256 value,uint256 nonce,uint256 deadline",
+}
+"""Type name -> members, exactly as the contracts hash them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """A device's key, and where it belongs."""
+
+    key: PublicKey
+    resource: str
+    """Resource name, ASCII, at most 32 bytes."""
+    cell: int = 0
+    """Coarse H3 cell, 0 where the owner gives none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitDomain:
+    """What an ERC-20 calls itself in its permits."""
+
+    name: str
+    version: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What every relayed message carries."""
+
+    account: bytes
+    """Who signed, 20 bytes."""
+    deadline: int
+    """Last second in which it can be handed in, Unix seconds."""
+    signature: bytes
+    """65 bytes r || s || v, or whatever a contract account accepts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedEnrolment(Signed):
+    """An owner enrols a device."""
+
+    enrolment: Enrolment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedWithdrawal(Signed):
+    """An account asks for unspent deposit back."""
+
+    asset: bytes
+    amount: int
+    """In the asset's smallest unit, > 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedSpendLimit(Signed):
+    """An owner limits what one device may spend per epoch."""
+
+    device: int
+    limit: int
+    """In the settlement currency's smallest unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedPermit(Signed):
+    """An account lets the Vault take a deposit (ERC-2612)."""
+
+    asset: bytes
+    amount: int
+    """In the asset's smallest unit."""
+
+
+def resource_word(resource: str) -> bytes:
+    """Return a resource's name as the contracts keep it; raises InvalidInput for a bad one."""
+    if not resource or not resource.isascii() or len(resource) > RESOURCE_MAX_BYTES:
+        raise InvalidInput(f"{resource!r} is no resource name of 1..{RESOURCE_MAX_BYTES} bytes")
+    return resource.encode().ljust(32, b"\0")
+
+
+def sign_enrolment(
+    account: LocalAccount,
+    deployment: Deployment,
+    enrolment: Enrolment,
+    *,
+    nonce: int,
+    deadline: int,
+) -> SignedEnrolment:
+    """Return an enrolment that anybody may hand in; `nonce` is Devices' for this account."""
+    owner = _address(account)
+    message = {
+        "owner": hex_of(owner),
+        "thumbprint": enrolment.key.thumbprint,
+        "alg": int(enrolment.key.algorithm),
+        "publicKey": enrolment.key.raw,
+        "resource": resource_word(enrolment.resource),
+        "cell": enrolment.cell,
+        "nonce": nonce,
+        "deadline": deadline,
+    }
+    domain = _domain("Commonworks Devices", deployment.chain_id, deployment.devices)
+    signature = _sign(account, domain, "Enrol", message)
+    return SignedEnrolment(
+        account=owner, deadline=deadline, signature=signature, enrolment=enrolment
+    )
+
+
+def sign_withdrawal(
+    account: LocalAccount,
+    deployment: Deployment,
+    asset: bytes,
+    amount: int,
+    *,
+    nonce: int,
+    deadline: int,
+) -> SignedWithdrawal:
+    """Return a withdrawal request that anybody may hand in; `nonce` is the Vault's."""
+    holder = _address(account)
+    message = {
+        "account": hex_of(holder),
+        "asset": hex_of(asset),
+        "amount": amount,
+        "nonce": nonce,
+        "deadline": deadline,
+    }
+    domain = _domain("Commonworks Vault", deployment.chain_id, deployment.vault)
+    signature = _sign(account, domain, "WithdrawalRequest", message)
+    return SignedWithdrawal(
+        account=holder, deadline=deadline, signature=signature, asset=asset, amount=amount
+    )
+
+
+def sign_spend_limit(
+    account: LocalAccount,
+    deployment: Deployment,
+    device: int,
+    limit: int,
+    *,
+    nonce: int,
+    deadline: int,
+) -> SignedSpendLimit:
+    """Return a spend limit that anybody may hand in; `nonce` is the Vault's."""
+    holder = _address(account)
+    message = {
+        "account": hex_of(holder),
+        "deviceId": device,
+        "limit": limit,
+        "nonce": nonce,
+        "deadline": deadline,
+    }
+    domain = _domain("Commonworks Vault", deployment.chain_id, deployment.vault)
+    signature = _sign(account, domain, "SpendLimit", message)
+    return SignedSpendLimit(
+        account=holder, deadline=deadline, signature=signature, device=device, limit=limit
+    )
+
+
+def sign_permit(
+    account: LocalAccount,
+    deployment: Deployment,
+    asset: bytes,
+    amount: int,
+    *,
+    domain: PermitDomain,
+    nonce: int,
+    deadline: int,
+) -> SignedPermit:
+    """Return a permit with which anybody may deposit `amount` for its owner.
+
+    Inputs: `domain` and `nonce` are the asset's own (`Members.permit_domain`, `Members.nonce`).
+    """
+    holder = _address(account)
+    message = {
+        "owner": hex_of(holder),
+        "spender": hex_of(deployment.vault),
+        "value": amount,
+        "nonce": nonce,
+        "deadline": deadline,
+    }
+    separator = _domain(domain.name, deployment.chain_id, asset, domain.version)
+    signature = _sign(account, separator, "Permit", message)
+    return SignedPermit(
+        account=holder, deadline=deadline, signature=signature, asset=asset, amount=amount
+    )
+
+
+def _address(account: LocalAccount) -> bytes:
+    return bytes.fromhex(account.address[2:])
+
+
+def _domain(name: str, chain_id: int, contract: bytes, version: str = "1") -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": version,
+        "chainId": chain_id,
+        "verifyingContract": hex_of(contract),
+    }
+
+
+def _sign(
+    account: LocalAccount, domain: dict[str, Any], kind: str, message: dict[str, Any]
+) -> bytes:
+    pairs = (member.split(" ") for member in _TYPES[kind].split(","))
+    types = {kind: [{"name": name, "type": type_} for type_, name in pairs]}
+    return bytes(account.sign_typed_data(domain, types, message).signature)

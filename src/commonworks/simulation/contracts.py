@@ -1,0 +1,208 @@
+"""A Python model of the network's contracts, behind the same port as the real ones.
+
+Goal: a whole network in one process on virtual time, without an EVM. Rule: the model accepts what
+the contracts accept, refuses what they refuse with the same error and arguments, and writes the same
+events. A differential test plays random actions against both. What the model leaves out: gas,
+signatures (a relayed action is taken as validly signed), ERC-20 transfers to the zero address, and
+events that no fact depends on.
+
+State changes happen inside `transaction`, which makes one block or, when refused, none:
+
+    with contracts.transaction():
+        contracts.vault.deposit(account, contracts.plan.currency, 5_000_000)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+
+from commonworks.crypto.hashes import keccak256
+from commonworks.model import Event, Network
+from commonworks.ports import Action, Anchor, Attest, Clock, Close, Confirm, Finalise, Head
+from commonworks.simulation.blocks import Blocks, refuse
+from commonworks.simulation.governance import Parameter, PolicyModel
+from commonworks.simulation.registry import DevicesModel, NodesModel
+from commonworks.simulation.rounds import SettlementModel
+from commonworks.simulation.token import CommonsToken, Erc20
+from commonworks.simulation.vault import VaultModel
+
+
+def model_address(name: str) -> bytes:
+    """Return the address that the model gives to a contract or an account by default."""
+    return keccak256(b"model/" + name.encode())[12:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPlan:
+    """What a network's contracts are founded with."""
+
+    owner: bytes
+    """Account that governs Policy and Devices, 20 bytes; it also mints the test currency."""
+    genesis_time: int
+    """Start of epoch 0, Unix seconds."""
+    epoch_length_s: int
+    parameters: tuple[Parameter, ...]
+    """The policy of epoch 0."""
+    allocations: tuple[tuple[bytes, int], ...] = ()
+    """(account, wei) of the token that exists from the beginning."""
+    guardian: bytes = bytes(20)
+    """Account that may stop a root in its hold period; zero for nobody."""
+    cap_wei: int = 10**28
+    initial_emission_wei: int = 10**21
+    half_life_epochs: int = 1_000
+    currency_code: str = "tEUR"
+    manifest_hash: bytes = bytes(32)
+    chain_id: int = 1
+    token: bytes = model_address("token")
+    devices: bytes = model_address("devices")
+    nodes: bytes = model_address("nodes")
+    settlement: bytes = model_address("settlement")
+    vault: bytes = model_address("vault")
+    policy: bytes = model_address("policy")
+    currency: bytes = model_address("currency")
+
+    @property
+    def network_id(self) -> bytes:
+        """What the Settlement contract says it is, 32 bytes."""
+        contracts = (
+            self.settlement,
+            self.token,
+            self.devices,
+            self.nodes,
+            self.vault,
+            self.policy,
+        )
+        types = ["string", "uint256", *["address"] * 6, "uint64", "uint64", "bytes32"]
+        fixed = (self.genesis_time, self.epoch_length_s, self.manifest_hash)
+        return keccak256(encode(types, ["commonworks/1", self.chain_id, *contracts, *fixed]))
+
+    @property
+    def network(self) -> Network:
+        """What settlement knows about this deployment."""
+        return Network(
+            network_id=self.network_id,
+            genesis_time=self.genesis_time,
+            epoch_length_s=self.epoch_length_s,
+            token=self.token,
+            currency=self.currency,
+            currency_code=self.currency_code,
+            initial_emission_wei=self.initial_emission_wei,
+            half_life_epochs=self.half_life_epochs,
+        )
+
+
+class ContractsModel:
+    """All contracts of one network, and the chain under them."""
+
+    def __init__(self, plan: ModelPlan, clock: Clock) -> None:
+        self.plan = plan
+        self.blocks = Blocks(clock)
+        with self.blocks.transaction():
+            self.policy = PolicyModel(
+                self.blocks,
+                owner=plan.owner,
+                genesis_time=plan.genesis_time,
+                epoch_length_s=plan.epoch_length_s,
+                parameters=plan.parameters,
+            )
+        self.token = CommonsToken(
+            plan.token,
+            minter=plan.vault,
+            cap_wei=plan.cap_wei,
+            initial_emission_wei=plan.initial_emission_wei,
+            half_life_epochs=plan.half_life_epochs,
+        )
+        for account, amount in plan.allocations:
+            self.token.mint(account, amount)
+        if self.token.supply > plan.cap_wei:
+            raise refuse("CapExceeded", supply=self.token.supply, cap=plan.cap_wei)
+        self.currency = Erc20(plan.currency)
+        self.devices = DevicesModel(self.blocks, owner=plan.owner)
+        self.nodes = NodesModel(
+            self.blocks, address=plan.nodes, token=self.token, policy=self.policy
+        )
+        self.vault = VaultModel(
+            self.blocks,
+            address=plan.vault,
+            token=self.token,
+            policy=self.policy,
+            assets={plan.currency: self.currency},
+        )
+        self.settlement = SettlementModel(
+            self.blocks,
+            network_id=plan.network_id,
+            guardian=plan.guardian,
+            nodes=self.nodes,
+            policy=self.policy,
+            vault=self.vault,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[bytes]:
+        """Make one block at the clock's present time; yield its transaction's hash.
+
+        Whoever acts inside states the sender with each action. A refusal undoes the block.
+        """
+        with self.blocks.transaction() as tx:
+            yield tx
+
+    def operator(self, account: bytes) -> OperatorChain:
+        """Return the chain as the operator with this account sees it."""
+        return OperatorChain(self, account)
+
+    def mint_currency(self, sender: bytes, account: bytes, amount: int) -> None:
+        """Create test currency; sent by the owner."""
+        if sender != self.plan.owner:
+            raise refuse("OwnableUnauthorizedAccount", account=sender)
+        self.currency.mint(account, amount)
+
+    def deposit(self, account: bytes, asset: bytes, amount: int) -> bytes:
+        """Approve and deposit in one transaction, as a member's permit does; return its hash."""
+        with self.transaction() as tx:
+            deadline = self.blocks.time
+            self.vault.deposit_with_permit(account, asset, amount, deadline)
+        return tx
+
+    def bond(self, operator: bytes, amount: int) -> bytes:
+        """Approve and bond in one transaction; return its hash."""
+        with self.transaction() as tx:
+            self.token.approve(operator, self.plan.nodes, amount)
+            self.nodes.bond(operator, amount)
+        return tx
+
+
+class OperatorChain:
+    """The model's contracts as one operator's account sees them. Implements `ports.Chain`."""
+
+    def __init__(self, contracts: ContractsModel, account: bytes) -> None:
+        self._contracts = contracts
+        self.account = account
+
+    async def head(self) -> Head:
+        """Return the newest block; every block of the model is final."""
+        return self._contracts.blocks.head()
+
+    async def events(self, first_block: int, last_block: int) -> Sequence[Event]:
+        """Return the events of the blocks first..last, in chain order."""
+        return self._contracts.blocks.events(first_block, last_block)
+
+    async def send(self, action: Action) -> bytes:
+        """Do `action` as this operator in a block of its own; return the transaction's hash."""
+        settlement = self._contracts.settlement
+        with self._contracts.transaction() as tx:
+            match action:
+                case Anchor(tip=tip):
+                    settlement.anchor(self.account, tip)
+                case Confirm(epoch=epoch, tips=tips):
+                    settlement.confirm(self.account, epoch, tips)
+                case Close(epoch=epoch):
+                    settlement.close(epoch)
+                case Attest(epoch=epoch, commitment=commitment):
+                    settlement.attest(self.account, epoch, commitment)
+                case Finalise(epoch=epoch, commitment=commitment):
+                    settlement.finalise(epoch, commitment)
+        return tx
