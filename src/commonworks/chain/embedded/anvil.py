@@ -121,6 +121,8 @@ class Anvil:
             stderr=asyncio.subprocess.STDOUT,
             cwd=home,
             env={"HOME": str(home), "NO_COLOR": "1"},
+            # Ctrl-C in a terminal is for us; anvil is still needed to close cleanly.
+            start_new_session=True,
         )
         output: deque[str] = deque(maxlen=KEPT_OUTPUT_LINES)
         try:

@@ -49,7 +49,9 @@ class FolderLock:
             holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             if error.errno not in _HELD:
-                raise
+                raise InvalidInput(
+                    f"{folder} cannot be locked: {error.strerror}", hint="use a local disk"
+                ) from error
             raise Conflict(
                 f"the chain in {folder} is run by process {holder or 'unknown'}",
                 hint="use its endpoint, or stop that process first",

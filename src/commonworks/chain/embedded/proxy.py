@@ -18,6 +18,9 @@ from commonworks.errors import CommonworksError, InvalidInput
 
 MAX_REQUEST_BYTES: Final = 2 * 2**20
 MAX_BATCH: Final = 100
+# Bounds the nesting: the libraries that sign for Ethereum raise Python's recursion limit so far
+# that a deeply nested request would overflow the C stack inside the JSON decoder.
+MAX_OPENING_BRACKETS: Final = 2_000
 MAX_ID_CHARACTERS: Final = 256
 
 _PARSE_ERROR: Final = -32700
@@ -114,6 +117,9 @@ class Proxy:
 
     async def answer(self, body: bytes) -> bytes:
         """Return the response to a request body; every body has one."""
+        if body.count(b"[") + body.count(b"{") > MAX_OPENING_BRACKETS:
+            message = f"a request has at most {MAX_OPENING_BRACKETS} lists and objects"
+            return _error(None, _INVALID_REQUEST, message)
         try:
             request = json.loads(body)
         except (ValueError, RecursionError):

@@ -16,6 +16,8 @@ from commonworks.errors import Conflict, InvalidInput, Unavailable
 
 BACKLOG: Final = 512
 GRACE_S: Final = 5
+# Longer than clients keep idle connections, so that they close first and never meet a closed one.
+KEEP_ALIVE_S: Final = 75
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -83,6 +85,7 @@ async def serving(app: Proxy, listener: socket.socket, max_connections: int) -> 
             server_header=False,
             date_header=False,
             limit_concurrency=max_connections,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
     )

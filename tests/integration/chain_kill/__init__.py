@@ -1,0 +1,1 @@
+"""Killing the embedded chain at any moment, and what its tests share."""
