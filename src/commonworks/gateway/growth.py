@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from commonworks.crypto.keys import PrivateKey
@@ -43,15 +43,16 @@ class LogKeys:
     receipt_key: PrivateKey
     """ES256: signs receipts and refusals."""
 
-    @property
-    def note(self) -> NoteKey:
-        """The public half that readers check checkpoints with."""
-        return NoteKey(name=self.origin, public=self.note_key.public)
+    note: NoteKey = field(init=False)
+    """The public half that readers check checkpoints with."""
+    log_id: bytes = field(init=False)
+    """The log's identity, 32 bytes."""
 
-    @property
-    def log_id(self) -> bytes:
-        """The log's identity, 32 bytes."""
-        return self.note.log_id
+    def __post_init__(self) -> None:
+        """Work out once what every commit and refusal needs."""
+        note = NoteKey(name=self.origin, public=self.note_key.public)
+        object.__setattr__(self, "note", note)
+        object.__setattr__(self, "log_id", note.log_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
