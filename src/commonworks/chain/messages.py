@@ -1,8 +1,8 @@
 """What members sign and somebody else hands in: EIP-712 messages and ERC-2612 permits.
 
 A member needs no gas and no connection to sign; whoever relays the message pays for it and can
-change nothing in it. Each carries a deadline and the account's next nonce in the contract that it is
-for, so it works once.
+change nothing in it. Each carries a deadline and the account's next nonce in the contract that
+it is for, so it works once.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """A Python model of the network's contracts, behind the same port as the real ones.
 
 Goal: a whole network in one process on virtual time, without an EVM. Rule: the model accepts what
-the contracts accept, refuses what they refuse with the same error and arguments, and writes the same
-events. A differential test plays random actions against both. What the model leaves out: gas,
+the contracts accept, refuses what they refuse with the same error and arguments, and writes the
+same events. A differential test plays random actions against both. What the model leaves out: gas,
 signatures (a relayed action is taken as validly signed), ERC-20 transfers to the zero address, and
 events that no fact depends on.
 
-State changes happen inside `transaction`, which makes one block or, when refused, none:
+State changes happen inside `transaction`, one action in each; a refused one makes no block:
 
     with contracts.transaction():
-        contracts.vault.deposit(account, contracts.plan.currency, 5_000_000)
+        contracts.devices.set_reference(owner, device, admitted=True)
 """
 
 from __future__ import annotations
@@ -161,16 +161,16 @@ class ContractsModel:
         self.currency.mint(account, amount)
 
     def deposit(self, account: bytes, asset: bytes, amount: int) -> bytes:
-        """Approve and deposit in one transaction, as a member's permit does; return its hash."""
+        """Deposit an account's money by its permit, in a block; return the transaction's hash."""
         with self.transaction() as tx:
-            deadline = self.blocks.time
-            self.vault.deposit_with_permit(account, asset, amount, deadline)
+            self.vault.deposit_with_permit(account, asset, amount, self.blocks.time)
         return tx
 
     def bond(self, operator: bytes, amount: int) -> bytes:
-        """Approve and bond in one transaction; return its hash."""
-        with self.transaction() as tx:
+        """Approve and bond, in two blocks; return the second transaction's hash."""
+        with self.transaction():
             self.token.approve(operator, self.plan.nodes, amount)
+        with self.transaction() as tx:
             self.nodes.bond(operator, amount)
         return tx
 
