@@ -13,8 +13,8 @@ import {Allocation} from "./Types.sol";
 /// @notice ERC-20 with permits (ERC-2612) and votes (ERC-5805, timestamp clock). What exists at the
 /// start is allocated by the constructor; afterwards tokens come into being only by the schedule
 /// below, which nobody can change, and only through the minter, which is the Vault.
-/// @dev Invariants: supply <= cap; supply <= genesis allocation + sum of emissionOf over the epochs
-/// minted; each epoch mints at most once.
+/// @dev Invariants: each epoch mints at most once; supply <= genesis allocation + sum of emissionOf
+/// over the epochs minted <= cap, the last by a check in the constructor.
 contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, ICommonsToken {
     /// @dev After so many half-lives nothing is minted (a shift of a 256-bit word).
     uint64 private constant HALVINGS_MAX = 255;
@@ -45,7 +45,7 @@ contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, ICommonsToken {
     /// @param symbol_ ERC-20 symbol.
     /// @param allocations Tokens that exist from the start.
     /// @param minter_ The Vault.
-    /// @param cap_ Most that may ever exist, wei.
+    /// @param cap_ Most that may ever exist, wei: allocations and the whole schedule must fit.
     /// @param initialEmissionWei_ Most that epoch 0 may mint, wei.
     /// @param halfLifeEpochs_ Epochs after which the emission has halved.
     constructor(
@@ -65,7 +65,13 @@ contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, ICommonsToken {
         for (uint256 i = 0; i < allocations.length; ++i) {
             _mint(allocations[i].account, allocations[i].amount);
         }
-        if (totalSupply() > cap_) revert CapExceeded(totalSupply(), cap_);
+        // Sum of the schedule: E0 * (3H + 1) / 4 over the first half-life, and less than half of
+        // what went before over each later one. A cap below it would block settlement one day.
+        uint256 atMost = totalSupply()
+            + Math.mulDiv(
+                initialEmissionWei_, 3 * uint256(halfLifeEpochs_) + 1, 2, Math.Rounding.Ceil
+            );
+        if (atMost > cap_) revert CapExceeded(atMost, cap_);
     }
 
     /// @inheritdoc ICommonsToken
@@ -75,8 +81,6 @@ contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, ICommonsToken {
         if (mintedIn[epoch] != 0) revert AlreadyMinted(epoch, mintedIn[epoch]);
         uint256 emission = emissionOf(epoch);
         if (amount > emission) revert EmissionExceeded(epoch, amount, emission);
-        uint256 supply = totalSupply() + amount;
-        if (supply > cap) revert CapExceeded(supply, cap);
         mintedIn[epoch] = amount;
         emit EpochMinted(epoch, to, amount);
         _mint(to, amount);
