@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 /// @notice The cheat codes of Foundry's test runner that the tests use.
 interface Vm {
     function warp(uint256 time) external;
+    function cool(address account) external;
     function prank(address sender) external;
     function expectRevert(bytes calldata data) external;
     function expectEmit(address emitter) external;
