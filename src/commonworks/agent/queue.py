@@ -146,4 +146,3 @@ def _decode_batch(path: str, data: bytes) -> tuple[int, list[Item]]:
             raise damaged
         items.append(Item(statement=row[0], preimage=row[1]))
     return int(fields[0]), items
-

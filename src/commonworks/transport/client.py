@@ -30,6 +30,11 @@ class HttpTransport:
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._session: aiohttp.ClientSession | None = None
+        self._routes: dict[str, str] = {}
+
+    def reroute(self, registered: str, actual: str) -> None:
+        """Send what is meant for one address to another: a node that moved within this machine."""
+        self._routes[registered.rstrip("/")] = actual.rstrip("/")
 
     async def __aenter__(self) -> Self:
         """Open; connections are made when they are needed."""
@@ -66,6 +71,9 @@ class HttpTransport:
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, auto_decompress=False
             )
+        for registered, actual in self._routes.items():
+            if url.startswith(registered + "/"):
+                url = actual + url[len(registered) :]
         sent = {"content-type": "application/cbor-seq"} if body is not None else {}
         try:
             async with self._session.request(
