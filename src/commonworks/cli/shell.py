@@ -90,6 +90,30 @@ def say(text: str = "") -> None:
     click.echo(text, err=True)
 
 
+class Bar:
+    """A progress bar on stderr; silent where that is no terminal."""
+
+    width: Final = 32
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._live = sys.stderr.isatty()
+
+    def show(self, done: int, total: int) -> None:
+        """Draw the bar at `done` of `total` steps."""
+        if self._live:
+            full = self.width * done // max(total, 1)
+            bar = "#" * full + "-" * (self.width - full)
+            sys.stderr.write(f"\r{self._label}  [{bar}] {100 * done // max(total, 1):3d} %")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the bar away, so that lines can follow."""
+        if self._live:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
 def put(text: str) -> None:
     """Print data (stdout)."""
     click.echo(text)

@@ -139,6 +139,20 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One total of an epoch that people look at first."""
+
+    key: str
+    """Key of `ResourceResult.summary`."""
+    label: str
+    """For people, for example `shared`."""
+    unit: str
+    """Unit after shifting by `scale` places."""
+    scale: int
+    """Decimal places between the integer and the unit shown: 3 for thousandths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """One kind of contribution, whole."""
 
@@ -159,5 +173,7 @@ class Resource:
     """Keys start with `<name>.`; `<name>.emission_ppm` is its share of the emission."""
     rules: Rules
     """The version that this release settles by."""
+    figures: tuple[Figure, ...]
+    """Totals that an epoch's line shows, most important first."""
     views: Callable[[ResourceResult], Sequence[Table]]
     """Pure: a result as named tables."""

@@ -23,6 +23,7 @@ from commonworks.settlement.facts import facts_at, policy_at
 from commonworks.settlement.settle import settle
 from commonworks.settlement.state import INITIAL
 from commonworks.verifier.mirror import Mirror
+from commonworks.verifier.reader import log_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +124,7 @@ class Verifier:
         """Confirm what is held, once every gateway has anchored or patience has run out."""
         if (epoch, self._operator) in self.view.confirmed:
             return
-        anchored = [self.view.last_anchor_time(log_id) for log_id in self.view.gateways]
-        complete = all(time is not None and time >= opens for time in anchored)
-        if not complete and self._clock.now() < patience:
+        if self._clock.now() < patience and not await self._all_anchored(opens):
             return
         tips: list[Tip] = []
         for log_id in sorted(self.view.gateways):
@@ -134,6 +133,20 @@ class Verifier:
                 tips.append(tip)
         confirmation = Confirm(epoch=epoch, tips=tuple(tips))
         await self._send(confirmation, f"confirmation of epoch {epoch}", troubles)
+
+    async def _all_anchored(self, opens: int) -> bool:
+        """Tell whether no gateway can be about to anchor more evidence of the epoch."""
+        for log_id in self.view.gateways:
+            time = self.view.last_anchor_time(log_id)
+            if time is not None and time >= opens:
+                continue
+            tip, log = self.view.latest_tip(log_id), self._logs.get(log_id)
+            try:
+                if tip is None or log is None or await log_size(log) > tip.size:
+                    return False
+            except CommonworksError:
+                return False
+        return True
 
     async def _send(
         self, action: Confirm | Close | Attest | Finalise, what: str, troubles: list[Trouble]

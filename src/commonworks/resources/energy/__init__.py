@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from commonworks.resources.base import Resource, Rules, Visibility
+from commonworks.resources.base import Figure, Resource, Rules, Visibility
 from commonworks.resources.energy.market_v1 import market
 from commonworks.resources.energy.parameters import PARAMETERS
 from commonworks.resources.energy.readings import ORDER, REPLACE, REPORT, SITE
@@ -40,6 +40,11 @@ RESOURCE: Final = Resource(
         ),
         verify=verify,
         market=market,
+    ),
+    figures=(
+        Figure(key="shared_wh", label="shared", unit="kWh", scale=3),
+        Figure(key="mean_price_micro_per_kwh", label="mean price", unit="per kWh", scale=6),
+        Figure(key="cut_wh", label="cut by the feeder", unit="kWh", scale=3),
     ),
     views=views,
 )  # fmt: skip

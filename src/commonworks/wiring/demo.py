@@ -1,0 +1,461 @@
+"""The demo: a simulated world on real contracts, real logs, real HTTP, with a clock that waits.
+
+Goal: somebody with a fresh machine watches a network settle days in seconds, with the same code
+that runs for years. Rule: network time moves on only when every statement of the hour has its
+receipt. Invariant: one seed gives one result; a demo that was cut off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from commonworks.agent import Agent, AgentSettings, GatewayAddress
+from commonworks.agent.service import SUBMIT_PATH
+from commonworks.chain.members import Members
+from commonworks.crypto.cbor import decode_sequence
+from commonworks.errors import Conflict, InvalidInput, Unavailable
+from commonworks.model import Outcome, Settlement, Total
+from commonworks.settlement.payout import proof
+from commonworks.statements.codec import Item, decode_statement
+from commonworks.statements.model import Reason
+from commonworks.storage.files import FileStore
+from commonworks.units import DAY_S
+from commonworks.wiring.cast import (
+    BEFORE_S,
+    Player,
+    Signers,
+    derive,
+    enrol_cast,
+    make_accounts,
+    overrides,
+)
+from commonworks.wiring.clocks import ReplayClock
+from commonworks.wiring.discover import select_resources, simulated, simulator
+from commonworks.wiring.founding import (
+    FOUNDER,
+    GATEWAY,
+    RELAYER,
+    TREASURY,
+    VERIFIER,
+    Charter,
+    deploy_network,
+    ensure_account,
+    free_port,
+    make_manifest,
+    register_nodes,
+)
+from commonworks.wiring.home import Home
+from commonworks.wiring.nodes import KeyFolder, Nodes, run_nodes
+from commonworks.wiring.session import Progress, Session, attach, network_clock, open_chain
+
+STEP_S: Final = 3_600
+"""Network time moves an hour at a time."""
+AFTER_STEPS: Final = 8
+"""Half-hours after the last day in which it settles and becomes claimable."""
+HTTP_OK: Final = 200
+PATIENCE: Final = 50
+"""Rounds of delivery before an hour whose statements get no receipt is an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSettings:
+    """What a demo was started with; kept in its folder."""
+
+    seed: int
+    days: int
+    season: str
+    resources: tuple[str, ...]
+    cheaters: bool
+
+    def document(self) -> dict[str, object]:
+        """Return the settings as JSON values."""
+        return {
+            "seed": self.seed,
+            "days": self.days,
+            "season": self.season,
+            "resources": list(self.resources),
+            "cheaters": self.cheaters,
+        }
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> DemoSettings:
+        """Return settings from JSON values."""
+        return cls(
+            seed=int(document["seed"]),
+            days=int(document["days"]),
+            season=str(document["season"]),
+            resources=tuple(document["resources"]),
+            cheaters=bool(document["cheaters"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochLine:
+    """What people see of one epoch."""
+
+    settlement: Settlement
+    tx: bytes
+    """Transaction that finalised it."""
+    rejected: Mapping[str, int]
+    """Statements by reason."""
+    reduced: Mapping[str, int]
+    """Intervals of event time by reason why less than claimed was credited."""
+    refused: Mapping[str, int]
+    """Submissions that the gateway refused, by reason, since the epoch before."""
+    repeated: int
+    """Submissions that the gateway had already: answered with their original place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The claim that the demo makes on chain."""
+
+    name: str
+    account: bytes
+    amount_wei: int
+    tx: bytes
+
+
+def players_of(settings: DemoSettings) -> list[Player]:
+    """Return the worlds that take part.
+
+    Raises: InvalidInput when no resource of the demo brings a simulator, or the data are too short.
+    """
+    resources = select_resources(settings.resources)
+    players = [
+        Player(
+            resource=resources[name],
+            world=simulator(name).world(
+                seed=settings.seed, season=settings.season, cheaters=settings.cheaters
+            ),
+        )
+        for name in simulated(sorted(resources))
+    ]
+    if not players:
+        raise InvalidInput("none of these resources brings a simulator")
+    longest = min(player.world.cast.length_s for player in players) // DAY_S
+    if not 1 <= settings.days <= longest:
+        raise InvalidInput(f"the data reach for 1 to {longest} days, not {settings.days}")
+    return players
+
+
+class Demo:
+    """A demo that runs: nodes, agent, clock and the simulated world."""
+
+    def __init__(
+        self, nodes: Nodes, agent: Agent, players: Sequence[Player], settings: DemoSettings
+    ) -> None:
+        self.nodes = nodes
+        self.session = nodes.session
+        self.settings = settings
+        self.players = players
+        self._agent = agent
+        clock = self.session.clock
+        if not isinstance(clock, ReplayClock):
+            raise Conflict("a demo runs on its own clock")
+        self.clock = clock
+        self._signers = Signers(self.session.home, self.session.network.network_id, players)
+        self._shown = 0
+        self._refused_before: Counter[str] = Counter()
+        self._repeated_before = 0
+
+    @property
+    def start(self) -> int:
+        """Start of epoch 0."""
+        return self.session.network.genesis_time
+
+    @property
+    def end(self) -> int:
+        """End of the last day of the replay."""
+        return self.start + self.settings.days * DAY_S
+
+    async def prepare(self) -> None:
+        """Log and anchor what must stand before the first epoch opens; adopt the site tables."""
+        if self.clock.now() >= self.start:
+            return
+        time_s = self.start - BEFORE_S
+        self.clock.set(time_s)
+        await self.session.pass_time()
+        for player in self.players:
+            await self._agent.enqueue(self._signers.standing(player, time_s))
+        await self._deliver()
+        await self.nodes.round()
+        await self._adopt_sites(time_s)
+        self.clock.set(self.start)
+        await self.session.pass_time()
+
+    async def _adopt_sites(self, time_s: int) -> None:
+        client = self.session.client()
+        try:
+            governance = Members(
+                client.endpoints,
+                self.session.deployment,
+                self.session.home.account(FOUNDER),
+            )
+            for player in self.players:
+                site = self._signers.site(player, time_s)
+                if site is None:
+                    continue
+                decoded = decode_statement(site.statement, None)
+                if isinstance(decoded, Reason):
+                    raise InvalidInput(f"the site table of {player.resource.name} is {decoded}")
+                await governance.adopt_site(
+                    player.resource.name, derive(0, player.resource.name), decoded.identity
+                )
+        finally:
+            await client.close()
+
+    async def replay(
+        self, speed: float, on_hour: Callable[[int, int], None]
+    ) -> AsyncIterator[EpochLine]:
+        """Play the days hour by hour; yield each epoch as it becomes final.
+
+        `speed`: network seconds a second, 0 for as fast as receipts come. `on_hour(done, total)`.
+        """
+        hours = (self.end - self.start) // STEP_S
+        total = hours + AFTER_STEPS
+        first = max(0, (self.clock.now() - self.start) // STEP_S - 1)
+        began, origin = time.monotonic(), self.start + first * STEP_S
+        for hour in range(first, total):
+            at = self.start + hour * STEP_S
+            if hour < hours:
+                await self._hour(at)
+            else:
+                self.clock.set(self.end + (hour - hours + 1) * STEP_S // 2)
+            await self.nodes.round()
+            for line in await self._finished():
+                yield line
+            on_hour(hour + 1, total)
+            if speed:
+                ahead = (self.clock.now() - origin) / speed - (time.monotonic() - began)
+                await asyncio.sleep(max(0.0, ahead))
+
+    async def _hour(self, at: int) -> None:
+        """Let every device say what the hour from `at` was, once it is over."""
+        self.clock.set(at + STEP_S)
+        await self.session.pass_time()
+        items: list[Item] = []
+        hostile: list[Item] = []
+        for player in self.players:
+            strangers = {a.name for a in player.world.cast.actors if not a.enrolled}
+            for submission in player.world.step(at, at + STEP_S):
+                honest = submission.actor == submission.poses_as and not submission.repeats
+                own = honest and submission.actor not in strangers
+                item = self._signers.sign(player, submission)
+                (items if own else hostile).append(item)
+        await self._agent.enqueue(items)
+        await self._deliver()
+        if hostile:
+            await self._attack(hostile)
+
+    async def _deliver(self) -> None:
+        """Return when every statement has its receipt, or its refusal."""
+        for _ in range(PATIENCE):
+            await self._agent.tick()
+            if not self._agent.unacknowledged:
+                return
+            await asyncio.sleep(0.1)
+        raise Unavailable(
+            f"{self._agent.unacknowledged} statements got no receipt",
+            hint="is the gateway running? start again: the demo goes on where it was",
+        )
+
+    async def _attack(self, items: Sequence[Item]) -> None:
+        """Submit what no honest agent would; the gateway refuses it, or knows it already."""
+        url = self.nodes.gateway_url + SUBMIT_PATH
+        body = b"".join(item.encode() for item in items)
+        status, answer = await self.nodes.transport.post(url, body)
+        if status != HTTP_OK or len(decode_sequence(answer, len(items))) != len(items):
+            raise Unavailable(f"the gateway answered {len(items)} submissions with {status}")
+
+    async def _finished(self) -> list[EpochLine]:
+        """Return the epochs that became final since the last look."""
+        lines = []
+        view = self.nodes.verifier.view
+        while self._shown in view.finalised:
+            settled = await self.nodes.verifier.settlement(self._shown)
+            if settled is None:
+                break
+            status = self.nodes.gateway.status()
+            refused, repeated = Counter(status.refusals), status.duplicates
+            lines.append(
+                EpochLine(
+                    settlement=settled,
+                    tx=view.finalised[self._shown].at.tx,
+                    rejected=reasons(settled),
+                    reduced=Counter(
+                        str(item.reason) for part in settled.resources for item in part.intervals
+                    ),
+                    refused=refused - self._refused_before,
+                    repeated=repeated - self._repeated_before,
+                )
+            )
+            self._refused_before, self._repeated_before = refused, repeated
+            self._shown += 1
+        return lines
+
+    async def claim(self, names: Mapping[bytes, str], settled: Settlement) -> Claim | None:
+        """Push the claim of the member that earned most token; None where nobody earned any."""
+        token = self.session.network.token
+        members = [
+            t for t in settled.payouts if t.asset == token and t.earned and t.account in names
+        ]
+        if not members:
+            return None
+        best = max(members, key=lambda total: (total.earned, total.account))
+        leaf, siblings = proof(settled.payouts, token, best.account)
+        client = self.session.client()
+        try:
+            relayer = Members(
+                client.endpoints, self.session.deployment, self.session.home.account(RELAYER)
+            )
+            books = await relayer.vault_account(token, best.account)
+            if books.claimed >= leaf.earned:
+                return None
+            paid = await relayer.claim(leaf, siblings)
+        finally:
+            await client.close()
+        return Claim(
+            name=names[best.account], account=best.account, amount_wei=paid.amount, tx=paid.tx
+        )
+
+    def earnings(self, settled: Settlement) -> list[tuple[bytes, int, int]]:
+        """Return (account, currency earned, token earned) of everybody, richest first."""
+        network = self.session.network
+        rows: dict[bytes, list[int]] = {}
+        for total in settled.payouts:
+            row = rows.setdefault(total.account, [0, 0])
+            row[total.asset == network.token] += _earned(total)
+        ranked = sorted(rows.items(), key=lambda item: (-item[1][0], -item[1][1], item[0]))
+        return [(account, *row) for account, row in ranked if any(row)]  # type: ignore[misc]
+
+
+def _earned(total: Total) -> int:
+    return total.earned
+
+
+def reasons(settled: Settlement) -> Counter[str]:
+    """Return how many statements an epoch rejected, by reason."""
+    return Counter(
+        str(verdict.reason) for verdict in settled.verdicts if verdict.outcome is Outcome.REJECTED
+    )
+
+
+def savings_micro(settled: Sequence[Settlement]) -> int:
+    """Return what local trade saved over epochs, as far as the resources say so."""
+    return sum(part.summary.get("savings_micro", 0) for one in settled for part in one.resources)
+
+
+@asynccontextmanager
+async def open_demo(home: Home, settings: DemoSettings, progress: Progress) -> AsyncIterator[Demo]:
+    """Found the demo's network, or take up the one that is there, and run its nodes.
+
+    Raises: Conflict when the folder holds a network that is no demo, or a demo of other settings.
+    """
+    settings = _mark(home, settings)
+    players = players_of(settings)
+    make_accounts_of_nodes(home, settings.seed)
+    make_accounts(home, settings.seed, players)
+    if not home.exists():
+        home.write_manifest(_manifest(home, settings, players))
+    manifest = home.manifest()
+    resources = select_resources(manifest.resources)
+    clock = network_clock(manifest)
+    async with AsyncExitStack() as stack:
+        opened = open_chain(home, manifest, clock, progress)
+        endpoints, embedded = await stack.enter_async_context(opened)
+        if embedded is None:
+            raise Conflict(
+                f"another process runs the network in {home.path}",
+                hint="stop it first, or choose another --home",
+            )
+        manifest = await deploy_network(home, manifest, endpoints, progress)
+        session = await attach(home, manifest, clock, endpoints, embedded, resources)
+        await _people(session, settings, players, progress)
+        nodes = await stack.enter_async_context(run_nodes(session))
+        agent = await _agent(session, nodes, stack)
+        demo = Demo(nodes, agent, players, settings)
+        await demo.prepare()
+        yield demo
+
+
+def _mark(home: Home, settings: DemoSettings) -> DemoSettings:
+    """Mark the folder as this demo's; refuse any other network's."""
+    known = home.demo_settings()
+    if known:
+        before = DemoSettings.read(known)
+        if replace(before, days=settings.days) != settings:
+            raise Conflict(
+                f"{home.path} holds a demo with other settings",
+                hint="choose another --home, or start it with the settings it was made with",
+            )
+        home.mark_demo(settings.document())
+        return settings
+    if home.exists():
+        raise Conflict(f"{home.path} holds a network that is no demo", hint="choose another --home")
+    home.mark_demo(settings.document())
+    return settings
+
+
+def make_accounts_of_nodes(home: Home, seed: int) -> None:
+    """Make the accounts that run the network."""
+    for name in (FOUNDER, RELAYER, TREASURY, GATEWAY, VERIFIER):
+        ensure_account(home, name, key=derive(seed, f"account/{name}"))
+
+
+def _manifest(home: Home, settings: DemoSettings, players: Sequence[Player]) -> Any:
+    start = max(player.world.cast.start_s for player in players)
+    charter = Charter(
+        name="Demo street",
+        demo=True,
+        genesis_time=start,
+        epoch_length_s=DAY_S,
+        currency_code="tEUR",
+        currency_decimals=6,
+        currency_address=None,
+        overrides=overrides(home, players),
+    )
+    return make_manifest(home, charter, select_resources(settings.resources))
+
+
+async def _people(
+    session: Session, settings: DemoSettings, players: Sequence[Player], progress: Progress
+) -> None:
+    """Register nodes and members."""
+    port = free_port(session.home.gateway(GATEWAY) / "port")
+    seeds = {name: derive(settings.seed, f"gateway/{name}") for name in ("note", "receipt")}
+    await register_nodes(session, f"http://127.0.0.1:{port}", progress, seeds)
+    await enrol_cast(session, players, progress)
+
+
+async def _agent(session: Session, nodes: Nodes, stack: AsyncExitStack) -> Agent:
+    """Return the agent that speaks for all simulated devices."""
+    store = FileStore(session.home.agent("street"))
+    stack.callback(store.close)
+    gateway = nodes.gateway
+    agent = Agent(
+        settings=AgentSettings(
+            network_id=session.network.network_id,
+            gateways=(
+                GatewayAddress(
+                    name=GATEWAY,
+                    endpoint=nodes.registered_url,
+                    log_id=gateway.log_id,
+                    receipt_key=gateway.receipt_key,
+                ),
+            ),
+        ),
+        transport=nodes.transport,
+        clock=session.clock,
+        store=store,
+        keys=KeyFolder(session.home.devices),
+        chain=nodes.reader,
+    )
+    await agent.open()
+    return agent
