@@ -20,7 +20,7 @@ from commonworks.translog.tree import verify_consistency
 from commonworks.transport import HttpTransport
 from gateway_kit import asynchronous, checked_entries, device, files, open_gateway, receipt, report
 
-ROUNDS = 5
+ROUNDS = 4
 WORKERS = 4
 CHILD = Path(__file__).with_name("gateway_child.py")
 KEY = device(1)
