@@ -443,6 +443,7 @@ def gauge(
         purposes={f"{name}.water": "Water."},
         parameters=(share,),
         rules=Rules(version=1, modules=(), verify=verify, market=market),
+        figures=(),
         views=lambda result: (),
     )
 

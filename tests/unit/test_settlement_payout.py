@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from commonworks.errors import NotFound
 from commonworks.model import Total
 from commonworks.settlement.payout import EMPTY_ROOT, leaf_hash, proof, root, verify
 from settlement_world import CURRENCY, TOKEN, account
+
+VECTORS = sorted((Path(__file__).resolve().parents[1] / "vectors" / "payouts").glob("*.json"))
 
 
 def leaves(count: int) -> list[Total]:
@@ -67,3 +71,21 @@ def test_the_order_of_leaves_does_not_matter() -> None:
 def test_no_such_leaf() -> None:
     with pytest.raises(NotFound):
         proof(leaves(3), TOKEN, account("0"))
+
+
+@pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
+def test_vectors(path: Path) -> None:
+    vector = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        Total(
+            asset=bytes.fromhex(asset[2:]),
+            account=bytes.fromhex(account_[2:]),
+            earned=int(earned),
+            spent=int(spent),
+        )
+        for asset, account_, earned, spent in vector["leaves"]
+    ]
+    assert root(rows).hex() == vector["root"][2:]
+    for row, expected in zip(rows, vector["proofs"], strict=True):
+        _, siblings = proof(rows, row.asset, row.account)
+        assert ["0x" + node.hex() for node in siblings] == expected
