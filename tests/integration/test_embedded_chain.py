@@ -107,17 +107,15 @@ def test_transactions_sent_together_share_blocks_and_lose_nothing(tmp_path: Path
 def test_a_full_block_leaves_the_rest_to_the_next(tmp_path: Path) -> None:
     async def run() -> None:
         config = ChainConfig(chain_id=1009, genesis_timestamp=GENESIS, gas_limit=100_000)
-        tuning = Tuning(coalesce_s=0.5)
-        options = {"config": config, "tuning": tuning}
-        async with opened(tmp_path / "chain", **options) as (_, client):
-            raws = [sign(account(number), 0, gas=21_000) for number in range(9)]
-            sent = await asyncio.gather(*(client.send(raw) for raw in raws))
-            for identity in sent:
+        async with opened(tmp_path / "chain", config=config) as (_, client):
+            # The first nonce comes last, so that all become ready at the same moment.
+            raws = [sign(account(1), nonce, gas=21_000) for nonce in reversed(range(9))]
+            for identity in [await client.send(raw) for raw in raws]:
                 await client.receipt(identity)
             filled = [len(block["transactions"]) for block in (await client.blocks())[1:]]
-            assert (sum(filled), max(filled)) == (9, 4)
+            assert filled == [4, 4, 1]
             with pytest.raises(RpcError, match="gas"):
-                await client.send(sign(account(1), 1, gas=100_001))
+                await client.send(sign(account(1), 9, gas=100_001))
 
     asyncio.run(run())
 
@@ -126,10 +124,10 @@ def test_a_transaction_that_anvil_gives_up_frees_its_nonce(tmp_path: Path) -> No
     async def run() -> None:
         poor = Account.from_key("0x" + "37" * 32)
         # Coin exists only by anvil's own methods, which no client reaches.
-        async with opened(tmp_path / "chain", tuning=Tuning(coalesce_s=0.5)) as (chain, client):
+        async with opened(tmp_path / "chain") as (chain, client):
             await chain._engine._anvil.call("anvil_setBalance", poor.address, hex(10))
-            first = await client.send(sign(poor, 0, value=10))
             second = await client.send(sign(poor, 1, value=10))
+            first = await client.send(sign(poor, 0, value=10))
             assert await client.receipt(first)
             await chain.mine()
             assert await client.call("eth_getTransactionByHash", second) is None

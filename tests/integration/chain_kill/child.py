@@ -1,4 +1,4 @@
-"""A process that runs an embedded chain until SIGTERM: `child.py FOLDER ANVIL`.
+"""A process that runs an embedded chain until SIGTERM: `python -m chain_kill.child FOLDER ANVIL`.
 
 Prints one line when it serves: endpoint, anvil's process id, and what the start found.
 """

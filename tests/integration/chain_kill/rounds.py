@@ -20,6 +20,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -31,8 +33,8 @@ from chain_kill.client import Client, RpcError, account, sign
 from commonworks.chain.embedded import find_anvil
 
 SENDERS = 5
-CHILD = Path(__file__).with_name("child.py")
 EXIT_TIMEOUT_S = 30
+TESTS = Path(__file__).parents[1]
 
 
 class Victim(enum.Enum):
@@ -63,6 +65,28 @@ class History:
     """What each start found."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """What is run."""
+
+    folder: Path
+    """Where the chain keeps its files."""
+    anvil: Path
+    """The anvil executable."""
+    program: str = "child"
+    """Which module of this package runs the chain."""
+
+
+async def spawn(setup: Setup) -> asyncio.subprocess.Process:
+    """Start the process that runs the chain, without waiting for it."""
+    module = f"{__package__}.{setup.program}"
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, str(setup.folder), str(setup.anvil)),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=TESTS,
+    )
+
+
 class Child:
     """A running chain process."""
 
@@ -72,21 +96,20 @@ class Child:
         self.anvil: int = told["anvil"]
         self.recovery: dict[str, Any] = told["recovery"]
 
-    @staticmethod
-    async def spawn(folder: Path, anvil: Path) -> asyncio.subprocess.Process:
-        """Start the process without waiting for it."""
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, str(CHILD), str(folder), str(anvil)), stdout=asyncio.subprocess.PIPE
-        )
-
     @classmethod
-    async def serve(cls, folder: Path, anvil: Path) -> Child:
-        """Start the process and wait until it serves."""
-        process = await cls.spawn(folder, anvil)
-        assert process.stdout is not None
-        line = await process.stdout.readline()
-        assert line, f"the chain did not start: exit code {await process.wait()}"
-        return cls(process, json.loads(line))
+    @asynccontextmanager
+    async def serve(cls, setup: Setup) -> AsyncIterator[Child]:
+        """Start the process and wait until it serves; nothing of it is left behind."""
+        process = await spawn(setup)
+        try:
+            assert process.stdout is not None
+            line = await process.stdout.readline()
+            assert line, f"the chain did not start: exit code {await process.wait()}"
+            yield cls(process, json.loads(line))
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     async def ended(self, how: signal.Signals) -> None:
         """Send a signal to the supervisor; return when it and all its children are gone."""
@@ -143,6 +166,8 @@ async def _check(client: Client, history: History) -> None:
         history.nonces[number] += 1
     history.uncertain.clear()
     for identity in history.sent:
+        known = await client.call("eth_getTransactionByHash", identity)
+        assert known is not None, f"acknowledged transaction {identity} is lost"
         await client.receipt(identity)
     blocks = await client.blocks()
     hashes = {number: block["hash"] for number, block in enumerate(blocks)}
@@ -161,13 +186,10 @@ async def _acknowledged(history: History, count: int, load: list[asyncio.Task[No
         await asyncio.sleep(0.001)
 
 
-async def _round(
-    folder: Path, anvil: Path, history: History, victim: Victim, dice: random.Random
-) -> None:
-    child = await Child.serve(folder, anvil)
-    history.recoveries.append(child.recovery)
+async def _round(setup: Setup, history: History, victim: Victim, dice: random.Random) -> None:
     history.kills[victim] = history.kills.get(victim, 0) + 1
-    async with Client(child.endpoint) as client:
+    async with Child.serve(setup) as child, Client(child.endpoint) as client:
+        history.recoveries.append(child.recovery)
         await _check(client, history)
         load = [
             asyncio.create_task(_load(client, history, number, random.Random(dice.random())))
@@ -186,25 +208,24 @@ async def _round(
         await child.ended(signal.SIGTERM if victim is Victim.NOBODY else signal.SIGKILL)
         await asyncio.gather(*load, watch)
     if victim is Victim.START:
-        process = await Child.spawn(folder, anvil)
+        process = await spawn(setup)
         await asyncio.sleep(dice.random() * 1.0)
         process.kill()
         await process.wait()
 
 
-async def run_rounds(folder: Path, anvil: Path, rounds: int, seed: int) -> History:
+async def run_rounds(setup: Setup, rounds: int, seed: int) -> History:
     """Run the rounds and a last check; AssertionError says what was lost."""
     dice = random.Random(seed)
     history = History()
     victims: list[Victim] = []
     for _ in range(rounds):
         victims = victims or dice.sample(list(Victim), len(Victim))
-        await _round(folder, anvil, history, victims.pop(), dice)
-    child = await Child.serve(folder, anvil)
-    history.recoveries.append(child.recovery)
-    async with Client(child.endpoint) as client:
+        await _round(setup, history, victims.pop(), dice)
+    async with Child.serve(setup) as child, Client(child.endpoint) as client:
+        history.recoveries.append(child.recovery)
         await _check(client, history)
-    await child.ended(signal.SIGTERM)
+        await child.ended(signal.SIGTERM)
     return history
 
 
@@ -216,8 +237,8 @@ def main() -> None:
     arguments = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        run = run_rounds(Path(folder), find_anvil(None), arguments.rounds, arguments.seed)
-        history = asyncio.run(run)
+        setup = Setup(folder=Path(folder), anvil=find_anvil(None))
+        history = asyncio.run(run_rounds(setup, arguments.rounds, arguments.seed))
     print(f"{arguments.rounds} rounds in {time.monotonic() - started:.0f} s")
     print(f"{len(history.sent)} acknowledged transactions, each in exactly one block")
     print(f"{len(history.blocks)} blocks, every hash as first seen")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_kill.rounds import Victim, run_rounds
+from chain_kill.rounds import Setup, Victim, run_rounds
 from commonworks.chain.embedded import find_anvil
 
 ROUNDS = int(os.environ.get("COMMONWORKS_KILL_ROUNDS", "6"))
@@ -20,6 +20,13 @@ SEED = int(os.environ.get("COMMONWORKS_KILL_SEED", "11"))
 
 @pytest.mark.timeout(60 + 30 * ROUNDS)
 def test_acknowledged_transactions_survive_any_kill(tmp_path: Path) -> None:
-    history = asyncio.run(run_rounds(tmp_path, find_anvil(None), ROUNDS, SEED))
+    setup = Setup(folder=tmp_path, anvil=find_anvil(None))
+    history = asyncio.run(run_rounds(setup, ROUNDS, SEED))
     assert len(history.sent) > ROUNDS * 10
     assert len(history.kills) == min(ROUNDS, len(Victim))
+
+
+def test_a_chain_that_promises_before_it_writes_is_caught(tmp_path: Path) -> None:
+    setup = Setup(folder=tmp_path, anvil=find_anvil(None), program="planted")
+    with pytest.raises(AssertionError, match=r"is lost|was 0x"):
+        asyncio.run(run_rounds(setup, len(Victim), SEED))
