@@ -95,14 +95,17 @@ def test_a_snapshot_and_the_blocks_after_it_give_the_same_chain(image: tuple[Pat
 def test_the_journal_alone_gives_the_same_chain(image: tuple[Path, Any]) -> None:
     folder, before = image
     shutil.rmtree(folder / "snapshots")
+    told: list[tuple[int, int]] = []
 
     async def run() -> None:
-        async with opened(folder, Clock()) as (chain, client):
+        options = {"progress": lambda done, total: told.append((done, total))}
+        async with opened(folder, Clock(), **options) as (chain, client):
             assert chain.recovery.snapshot is None
             assert chain.recovery.replayed_blocks == 20
             assert await everything(client) == before
 
     asyncio.run(run())
+    assert told == [(10, 20), (20, 20)]
 
 
 def test_a_transaction_that_waited_still_waits_after_the_crash(image: tuple[Path, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -129,8 +130,7 @@ class Anvil:
             async with asyncio.timeout(START_TIMEOUT_S):
                 address = await _listening(process, output)
         except BaseException as error:
-            if process.returncode is None:
-                process.kill()
+            _signal(process, signal.SIGKILL)
             await process.wait()
             if isinstance(error, TimeoutError):
                 raise Unavailable(f"anvil did not start within {START_TIMEOUT_S} s") from error
@@ -197,11 +197,9 @@ class Anvil:
     async def stop(self) -> None:
         """End the process: politely, then not."""
         await self._session.close()
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
+        _signal(self._process, signal.SIGTERM)
         await asyncio.wait([self.exited], timeout=STOP_TIMEOUT_S)
-        if self._process.returncode is None:
-            self._process.kill()
+        _signal(self._process, signal.SIGKILL)
         await asyncio.wait([self.exited, self._draining])
 
 
@@ -217,6 +215,16 @@ def _prepare(executable: Path, home: Path) -> None:
         )
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal a process if it still runs.
+
+    Not by the process object: that would collect a dead child's status before asyncio does.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 async def _listening(process: asyncio.subprocess.Process, output: deque[str]) -> str:

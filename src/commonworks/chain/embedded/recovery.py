@@ -21,7 +21,7 @@ from commonworks.chain.embedded.snapshots import Snapshot
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt
 
-PROGRESS_BLOCKS: Final = 100
+PROGRESS_BLOCKS: Final = 10
 
 Progress = Callable[[int, int], None]
 StartAnvil = Callable[[], Awaitable[Anvil]]
