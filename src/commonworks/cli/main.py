@@ -7,6 +7,12 @@ import sys
 import click
 
 from commonworks.cli.demo import demo
+from commonworks.cli.epochs import audit_command, epoch, verdicts
+from commonworks.cli.govern import govern
+from commonworks.cli.keys import account, device
+from commonworks.cli.logs import log, receipt
+from commonworks.cli.money import claim, deposit, limit, withdraw
+from commonworks.cli.network import agent, backup, init, restore_command, up
 from commonworks.cli.shell import run
 
 
@@ -19,7 +25,27 @@ def root() -> None:
     """
 
 
-root.add_command(demo)
+for command in (
+    demo,
+    init,
+    up,
+    account,
+    device,
+    agent,
+    govern,
+    epoch,
+    verdicts,
+    audit_command,
+    deposit,
+    withdraw,
+    limit,
+    claim,
+    log,
+    receipt,
+    backup,
+    restore_command,
+):
+    root.add_command(command)
 
 
 def main() -> None:

@@ -168,6 +168,18 @@ def run(group: click.Group) -> int:
     return result if isinstance(result, int) else 0
 
 
+def whole(text: str, decimals: int) -> int:
+    """Return an amount in an asset's smallest unit from what a person writes (`12.50`)."""
+    head, point, tail = text.strip().partition(".")
+    digits = head + tail
+    if not digits.isdecimal() or not digits.isascii() or (point and not tail):
+        raise InvalidInput(f"{text!r} is no amount", hint="write for example 12.50")
+    if len(tail) > decimals:
+        raise InvalidInput(f"{text} has more than {decimals} decimal places")
+    scale: int = 10 ** (decimals - len(tail))
+    return int(digits) * scale
+
+
 def amount(value: int, decimals: int, digits: int = 2) -> str:
     """Return an integer amount in whole units for people, floored to `digits` places."""
     whole, rest = divmod(abs(value), 10**decimals)

@@ -80,8 +80,7 @@ class Verifier:
 
     async def settlement(self, epoch: int) -> Settlement | None:
         """Return what this verifier settled for an epoch, or None."""
-        data = await self._store.read(_archive(epoch))
-        return None if data is None else canonical.decode(Settlement, data)
+        return await archived(self._store, epoch)
 
     # --- evidence -------------------------------------------------------------------------------
 
@@ -243,6 +242,12 @@ class Verifier:
                 f"settled here as {state.digest.hex()[:16]}",
                 hint="audit the epoch to see which difference came first",
             )
+
+
+async def archived(store: Store, epoch: int) -> Settlement | None:
+    """Return what the verifier of this store settled for an epoch, or None."""
+    data = await store.read(_archive(epoch))
+    return None if data is None else canonical.decode(Settlement, data)
 
 
 def _archive(epoch: int) -> str:

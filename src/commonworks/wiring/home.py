@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,6 +91,9 @@ class Home:
         if self.is_demo():
             return ""
         given = os.environ.get(PASSPHRASE_VARIABLE)
+        if given is None and sys.stdin.isatty():
+            given = getpass.getpass(f"Passphrase of {self.path}: ")
+            object.__setattr__(self, "passphrase", given)  # asked once a command
         if given is None:
             raise Unauthorized(
                 "this network's keys are locked",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,15 @@ async def _serve(session: Session, gateway: Gateway, endpoint: str, stack: Async
         return await stack.enter_async_context(serve(app, host, 0))
 
 
-async def keep_running(nodes: Nodes, on_trouble: Callable[[str], None]) -> None:
+async def _nothing() -> None:
+    """What is done after a round where nobody asks for more."""
+
+
+async def keep_running(
+    nodes: Nodes,
+    on_trouble: Callable[[str], None],
+    after_round: Callable[[], Awaitable[None]] = _nothing,
+) -> None:
     """Do rounds until cancelled; a chain that stopped ends it with its error.
 
     `on_trouble` hears each new trouble once, in one line.
@@ -170,6 +178,7 @@ async def keep_running(nodes: Nodes, on_trouble: Callable[[str], None]) -> None:
                 if line not in told:
                     told.add(line)
                     on_trouble(line)
+            await after_round()
             await asyncio.sleep(ROUND_S)
         await stopped
     finally:

@@ -1,0 +1,257 @@
+"""What a member does in the field: enrol a device, sign a statement, run an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from commonworks.agent import Agent, AgentSettings, Device, GatewayAddress, Reading
+from commonworks.agent.devices import sign_reading
+from commonworks.chain.accounts import list_accounts
+from commonworks.chain.members import Members
+from commonworks.chain.messages import Enrolment, sign_enrolment
+from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
+from commonworks.errors import InvalidInput, NotFound
+from commonworks.resources.base import Resource
+from commonworks.statements.codec import Item, sign_binding
+from commonworks.statements.model import Kind
+from commonworks.storage.files import FileStore
+from commonworks.transport.client import HttpTransport
+from commonworks.wiring.cast import DEADLINE_S
+from commonworks.wiring.founding import RELAYER
+from commonworks.wiring.home import Home
+from commonworks.wiring.session import Session
+
+AGENT: Final = "field"
+"""Name of the agent whose queue this folder's commands share."""
+TICK_S: Final = 1.0
+LINE_BYTES_MAX: Final = 1 << 20
+"""Longest line of a source of readings."""
+
+
+class DeviceKeys:
+    """The Keys port over a home's devices."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def signer(self, name: str) -> PrivateKey:
+        """See `ports.Keys.signer`."""
+        return self._home.device_key(name)
+
+
+def schema_of(session: Session, resource: str) -> Resource:
+    """Return a resource of this network; raise NotFound where it has none of that name."""
+    found = session.resources.get(resource)
+    if found is None:
+        raise NotFound(
+            f"this network has no resource {resource}",
+            hint=f"it has: {', '.join(session.resources)}",
+        )
+    return found
+
+
+def sign_for(
+    session: Session,
+    name: str,
+    resource: str,
+    kind: Kind,
+    time_s: int,
+    columns: Mapping[str, Sequence[int]],
+) -> Item:
+    """Return one statement of a device of this folder."""
+    schemas = schema_of(session, resource).schemas
+    if kind not in schemas:
+        raise InvalidInput(f"{resource} has no {kind} statements")
+    return sign_reading(
+        session.home.device_key(name),
+        network_id=session.network.network_id,
+        resource=resource,
+        reading=Reading(kind=kind, time=time_s, columns=columns),
+        schema=schemas[kind],
+    )
+
+
+def parse_columns(texts: Sequence[str]) -> dict[str, list[int]]:
+    """Return columns from `name=1,2,3` words; raise InvalidInput for anything else."""
+    columns: dict[str, list[int]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        try:
+            columns[name] = [int(value) for value in values.split(",")]
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise InvalidInput(f"{text!r} is no column", hint="write name=value,value,...")
+    return columns
+
+
+@asynccontextmanager
+async def open_agent(session: Session, devices: Sequence[Device] = ()) -> AsyncIterator[Agent]:
+    """Yield this folder's agent, with whatever its queue still holds."""
+    view = await session.view()
+    store = FileStore(session.home.agent(AGENT), exclusive=True)
+    client = session.client()
+    try:
+        async with HttpTransport() as transport:
+            agent = Agent(
+                settings=AgentSettings(
+                    network_id=session.network.network_id,
+                    gateways=tuple(
+                        GatewayAddress(
+                            name=gateway.name,
+                            endpoint=gateway.endpoint,
+                            log_id=gateway.log_id,
+                            receipt_key=PublicKey(
+                                algorithm=Algorithm.ES256, raw=gateway.receipt_key
+                            ),
+                        )
+                        for gateway in view.gateways.values()
+                    ),
+                ),
+                transport=transport,
+                clock=session.clock,
+                store=store,
+                keys=DeviceKeys(session.home),
+                chain=client,
+                devices=devices,
+            )
+            await agent.open()
+            yield agent
+    finally:
+        await client.close()
+        store.close()
+
+
+async def deliver(session: Session, items: Sequence[Item]) -> str:
+    """Queue statements durably, try to deliver them at once, and say what became of them."""
+    async with open_agent(session) as agent:
+        before = agent.acknowledged
+        await agent.enqueue(items)
+        await agent.tick()
+        refused = list(agent.refusals)
+        if refused:
+            return f"refused: {refused[-1].reason}"
+        if agent.acknowledged > before:
+            return "logged"
+        if agent.unacknowledged:
+            return "queued: no gateway answers now; deliver it later with: commonworks agent run"
+        return "logged before"
+
+
+async def enrol(
+    session: Session, name: str, owner: str, resource: str, cell: int
+) -> tuple[int, str]:
+    """Enrol a device of this folder for an account of this folder, and log its binding.
+
+    Returns: the device's id, and a line about its binding.
+    """
+    home = session.home
+    schema_of(session, resource)
+    key = home.device_key(name)
+    account = home.account(owner)
+    enrolment = Enrolment(key=key.public, resource=resource, cell=cell)
+    client = session.client()
+    try:
+        owners = bytes.fromhex(account.address[2:])
+        relayed = any(stored.name == RELAYER for stored in list_accounts(home.accounts))
+        members = Members(
+            client.endpoints, session.deployment, home.account(RELAYER) if relayed else account
+        )
+        known = await members.device_of(owners, key.public.thumbprint)
+        if known is not None:
+            device = known
+        elif relayed:
+            signed = sign_enrolment(
+                account,
+                session.deployment,
+                enrolment,
+                nonce=await members.enrol_nonce(owners),
+                deadline=session.clock.now() + DEADLINE_S,
+            )
+            device = (await members.enrol_for(signed)).device
+        else:
+            device = (await members.enrol(enrolment)).device
+    finally:
+        await client.close()
+    binding = sign_binding(key, session.network.network_id, session.clock.now(), owners, 0)
+    told = await deliver(session, [binding])
+    return device, f"device {device} enrolled for {owner}; its binding is {told}"
+
+
+# --- the agent that keeps running ---------------------------------------------------------------
+
+
+class LineSource:
+    """Readings as lines of JSON: {"kind": ..., "time": ..., "columns": {name: [..]}}.
+
+    A file is followed as it grows. What a line says wrong is told, and the next line goes on.
+    """
+
+    def __init__(self, path: Path, on_bad_line: Callable[[str], None]) -> None:
+        self._path = path
+        self._on_bad_line = on_bad_line
+        self._offset = 0
+        self._number = 0
+
+    def __call__(self, now: int) -> Sequence[Reading]:
+        """Return the readings of the whole lines that were added since the last call."""
+        del now
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except OSError as error:
+            raise NotFound(
+                f"readings cannot be read from {self._path} ({error.strerror})"
+            ) from None
+        readings = []
+        end = data.rfind(b"\n") + 1
+        for line in data[:end].splitlines():
+            self._number += 1
+            reading = self._parse(line)
+            if reading is not None:
+                readings.append(reading)
+        self._offset += end
+        return readings
+
+    def _parse(self, line: bytes) -> Reading | None:
+        if not line.strip():
+            return None
+        try:
+            fields = json.loads(line[:LINE_BYTES_MAX])
+            return Reading(
+                kind=Kind(fields["kind"]),
+                time=int(fields["time"]),
+                columns={
+                    str(name): [int(value) for value in values]
+                    for name, values in fields["columns"].items()
+                },
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._on_bad_line(f"{self._path}, line {self._number}: no reading ({error})")
+            return None
+
+
+async def run_agent(
+    session: Session, devices: Sequence[Device], *, once: bool, on_state: Callable[[str], None]
+) -> None:
+    """Sign and deliver until cancelled, or with `once` until everything has its receipt."""
+    async with open_agent(session, devices) as agent:
+        told = ""
+        while True:
+            await agent.tick()
+            refusals = sum(agent.refusal_counts.values())
+            state = (
+                f"{agent.acknowledged} logged, {agent.unacknowledged} waiting, {refusals} refused"
+            )
+            if state != told:
+                on_state(state)
+                told = state
+            if once and not agent.unacknowledged:
+                return
+            await asyncio.sleep(TICK_S)

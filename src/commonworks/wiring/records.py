@@ -1,0 +1,122 @@
+"""What this folder's verifier settled, and how chain, names and results fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commonworks.chain.accounts import address_bytes, address_text, list_accounts
+from commonworks.chain.members import Members, Paid
+from commonworks.crypto.keys import PublicKey
+from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
+from commonworks.model import Device, Finalised, Settlement
+from commonworks.settlement import payout
+from commonworks.settlement.epochs import ChainView
+from commonworks.settlement.facts import facts_at
+from commonworks.storage.files import FileStore
+from commonworks.verifier.role import archived
+from commonworks.wiring.founding import VERIFIER
+from commonworks.wiring.home import Home
+from commonworks.wiring.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One settled epoch."""
+
+    settlement: Settlement
+    final: Finalised | None
+    """None while no quorum has attested it."""
+
+
+async def settled_epoch(home: Home, view: ChainView, epoch: int) -> EpochRecord:
+    """Return an epoch as this folder's verifier settled it.
+
+    Raises: NotFound when it was not settled; Conflict when the chain finalised something else.
+    """
+    store = FileStore(home.verifier(VERIFIER))
+    try:
+        settlement = await archived(store, epoch)
+    finally:
+        store.close()
+    if settlement is None:
+        raise NotFound(
+            f"epoch {epoch} is not settled here", hint=f"closed so far: {len(view.closed)} epochs"
+        )
+    final = view.finalised.get(epoch)
+    if final is not None and final.digest != settlement.digest:
+        raise Conflict(
+            f"epoch {epoch} was finalised with another digest than was settled here",
+            hint=f"see where they part: commonworks audit {epoch}",
+        )
+    return EpochRecord(settlement=settlement, final=final)
+
+
+def last_final(view: ChainView) -> int:
+    """Return the newest finalised epoch; raise NotFound when there is none yet."""
+    if not view.finalised:
+        raise NotFound("no epoch is finalised yet", hint="wait for the first one to settle")
+    return max(view.finalised)
+
+
+def devices_now(session: Session, view: ChainView) -> Sequence[Device]:
+    """Return every device as the chain has it now, by id."""
+    horizon = max(session.network.epoch_at(session.clock.now()), 0) + 1
+    devices = facts_at(session.network, view.events, horizon).devices
+    return [devices[number] for number in sorted(devices)]
+
+
+def find_device(session: Session, view: ChainView, key: PublicKey) -> Device | None:
+    """Return the device that was enrolled for a key, the newest where there are several."""
+    found = [d for d in devices_now(session, view) if d.key.thumbprint == key.thumbprint]
+    return found[-1] if found else None
+
+
+def resolve_account(home: Home, text: str) -> bytes:
+    """Return the address that a name of this folder, or a 0x address, means."""
+    if text.startswith("0x"):
+        return address_bytes(text)
+    return home.address(text)
+
+
+def name_of(home: Home, address: bytes) -> str:
+    """Return the name that this folder has for an address, or the address itself."""
+    for stored in list_accounts(home.accounts):
+        if stored.address == address:
+            return stored.name
+    return address_text(address)
+
+
+def asset_of(session: Session, name: str) -> tuple[bytes, int, str]:
+    """Return (address, decimals, symbol) of `token` or `currency`."""
+    if name == "token":
+        return session.network.token, 18, session.manifest.token_symbol
+    if name == "currency":
+        return (
+            session.network.currency,
+            session.manifest.currency_decimals,
+            session.network.currency_code,
+        )
+    raise InvalidInput(f"{name!r} is no asset of this network", hint="write token or currency")
+
+
+async def push_claim(
+    session: Session, view: ChainView, members: Members, asset: bytes, account: bytes
+) -> Paid:
+    """Claim what an account earned against the root that is claimable now.
+
+    Raises: NotFound when nothing was earned, Unavailable when the root is not claimable yet,
+    Conflict when everything was claimed already.
+    """
+    root = await members.claimable_root()
+    if root is None:
+        raise Unavailable(
+            "no payout root is claimable yet",
+            hint="a finalised epoch can be claimed against after its hold period",
+        )
+    record = await settled_epoch(session.home, view, root.epoch)
+    leaf, siblings = payout.proof(record.settlement.payouts, asset, account)
+    books = await members.vault_account(asset, account)
+    if books.claimed >= leaf.earned:
+        raise Conflict("everything that is claimable was claimed already")
+    return await members.claim(leaf, siblings)
