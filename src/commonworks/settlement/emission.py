@@ -60,5 +60,5 @@ def split_rewards(
     return tuple(
         Reward(resource=resource, account=account, amount_wei=min(amount, cap))
         for account, amount in sorted(earned.items())
-        if amount > 0
+        if min(amount, cap) > 0
     )
