@@ -452,3 +452,15 @@ def level(world: World, name: str, value: int, time: int, resource: str = "gauge
     """Return a gauge's report."""
     schema = world.resources[resource].schemas[Kind.REPORT]
     return world.record(name, schema, time, {"level": [value]}, resource=resource)
+
+
+def work(name: str, quantity: int, *, quality: int = PPM, ceiling: int = 10**30) -> Work:
+    """Return one device's work."""
+    return Work(
+        device=1,
+        account=account(name),
+        quantity=quantity,
+        quality_ppm=quality,
+        density_ppm=PPM,
+        ceiling_wei=ceiling,
+    )

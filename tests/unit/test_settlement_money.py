@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from commonworks.errors import InvalidInput, InvariantBroken
-from commonworks.model import Payment, Reward, Work
+from commonworks.model import Payment, Reward
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.settle import settle
 from commonworks.units import PPM, WEI
@@ -23,19 +23,8 @@ from settlement_world import (
     gauge,
     level,
     total,
+    work,
 )
-
-
-def work(name: str, quantity: int, *, quality: int = PPM, ceiling: int = 10**30) -> Work:
-    """Return one device's work."""
-    return Work(
-        device=1,
-        account=account(name),
-        quantity=quantity,
-        quality_ppm=quality,
-        density_ppm=PPM,
-        ceiling_wei=ceiling,
-    )
 
 
 def amounts(rewards: tuple[Reward, ...]) -> dict[bytes, int]:

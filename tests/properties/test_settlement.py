@@ -1,0 +1,205 @@
+"""Properties of settle(): money, order of evidence, hash seeds, canonical bytes, the schedule."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commonworks.model import HeldBinding, PendingStatement, SeenStatement, State, Total
+from commonworks.settlement import canonical
+from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
+from commonworks.settlement.payout import proof, root, verify
+from commonworks.units import PPM
+from settlement_world import NETWORK, work
+from street_story import check_feeder, check_money, check_once, check_order, tell
+
+TESTS = Path(__file__).resolve().parents[1]
+STORIES = settings(derandomize=True, max_examples=40, deadline=None)
+QUICK = settings(derandomize=True, max_examples=100, deadline=None)
+BYTES_20 = st.binary(min_size=20, max_size=20)
+BYTES_32 = st.binary(min_size=32, max_size=32)
+AMOUNT = st.integers(0, 2**256 - 1)
+"""An amount of money as the chain can hold it."""
+MORE = st.randoms(use_true_random=False)
+
+
+@STORIES
+@given(MORE)
+def test_money_is_conserved_and_no_interval_counts_twice(random: Random) -> None:
+    told = tell(random)
+    check_money(told)
+    check_once(told)
+    check_feeder(told)
+
+
+@STORIES
+@given(MORE)
+def test_the_order_of_evidence_does_not_show(random: Random) -> None:
+    check_order(random, tell(random))
+
+
+def digests(seed: int) -> str:
+    """Return the digests of a story, for another process to compare."""
+    return " ".join(item.result.digest.hex() for item in tell(Random(seed)))
+
+
+def test_the_hash_seed_of_the_interpreter_does_not_show() -> None:
+    found = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(TESTS)}
+        code = (
+            "from random import Random; from street_story import tell;"
+            "print(*(i.result.digest.hex() for s in range(3) for i in tell(Random(s))))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True,
+            check=True, timeout=60,
+        )  # fmt: skip
+        found.add(done.stdout.strip())
+    assert found == {" ".join(digests(seed) for seed in range(3))}
+
+
+# --- bytes --------------------------------------------------------------------------------------
+
+STATES = st.builds(
+    State,
+    epoch=st.integers(-1, 2**40),
+    digest=BYTES_32,
+    bindings=st.lists(
+        st.builds(
+            HeldBinding,
+            kid=BYTES_32,
+            owner=BYTES_20,
+            generation=st.integers(0, 2**63 - 1),
+            identity=BYTES_32,
+        ),
+        max_size=3,
+    ).map(tuple),
+    pending=st.lists(
+        st.builds(
+            PendingStatement,
+            identity=BYTES_32,
+            statement=st.binary(max_size=40),
+            preimage=st.none() | st.binary(max_size=40),
+            anchored_at=st.integers(0, 2**40),
+        ),
+        max_size=3,
+    ).map(tuple),
+    seen=st.lists(
+        st.builds(SeenStatement, identity=BYTES_32, until=st.integers(0, 2**40)), max_size=3
+    ).map(tuple),
+    sites=st.lists(
+        st.tuples(st.text(max_size=9), BYTES_32, st.binary(max_size=40)), max_size=3
+    ).map(tuple),
+    totals=st.lists(
+        st.builds(Total, asset=BYTES_20, account=BYTES_20, earned=AMOUNT, spent=AMOUNT), max_size=3
+    ).map(tuple),
+    minted_wei=AMOUNT,
+    resources=st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=40)), max_size=3).map(
+        tuple
+    ),
+)
+
+
+@QUICK
+@given(STATES)
+def test_a_state_comes_back_from_its_bytes(state: State) -> None:
+    assert canonical.decode(State, canonical.encode(state)) == state
+
+
+@QUICK
+@given(STATES, STATES)
+def test_two_states_have_two_encodings(one: State, other: State) -> None:
+    assert (canonical.encode(one) == canonical.encode(other)) is (one == other)
+
+
+VALUES = st.recursive(
+    st.integers(-(2**70), 2**70) | st.binary(max_size=9) | st.text(max_size=5) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@QUICK
+@given(VALUES, VALUES)
+def test_different_values_have_different_bytes(one: object, other: object) -> None:
+    # numbers beyond 64 bits share their form with [negative, bytes]; a record's type tells them
+    # apart, so plain forms are what is compared here
+    same = repr(canonical.plain(one)) == repr(canonical.plain(other))
+    assert (canonical.encode(one) == canonical.encode(other)) is same
+
+
+@QUICK
+@given(st.dictionaries(st.text(max_size=5), st.integers(), max_size=6), MORE)
+def test_a_mapping_forgets_its_order(mapping: dict[str, int], random: Random) -> None:
+    items = list(mapping.items())
+    random.shuffle(items)
+    assert canonical.encode(dict(items)) == canonical.encode(mapping)
+
+
+# --- the tree and the schedule ------------------------------------------------------------------
+
+
+@QUICK
+@given(
+    st.lists(
+        st.builds(Total, asset=BYTES_20, account=BYTES_20, earned=AMOUNT, spent=AMOUNT),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda total: (total.asset, total.account),
+    ),
+    MORE,
+)
+def test_every_leaf_has_a_proof_in_any_order(leaves: list[Total], random: Random) -> None:
+    top = root(leaves)
+    shuffled = list(leaves)
+    random.shuffle(shuffled)
+    assert root(shuffled) == top
+    for leaf in leaves:
+        found, siblings = proof(shuffled, leaf.asset, leaf.account)
+        assert found == leaf
+        assert verify(top, leaf, siblings)
+
+
+@QUICK
+@given(st.integers(0, 2_000))
+def test_emission_never_grows(epoch: int) -> None:
+    assert 0 <= emission_wei(NETWORK, epoch + 1) <= emission_wei(NETWORK, epoch)
+
+
+@QUICK
+@given(
+    st.integers(0, 10**27),
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 10**9), st.integers(0, PPM), AMOUNT),
+        max_size=6,
+    ),
+    st.integers(1, PPM),
+)
+def test_rewards_stay_within_pool_cap_and_ceiling(
+    pool: int, rows: list[tuple[str, int, int, int]], cap_ppm: int
+) -> None:
+    done = [work(name, quantity, quality=q, ceiling=c) for name, quantity, q, c in rows]
+    rewards = split_rewards("gauge", pool, done, cap_ppm)
+    assert sum(reward.amount_wei for reward in rewards) <= pool
+    for reward in rewards:
+        assert 0 < reward.amount_wei <= pool * cap_ppm // PPM
+        assert reward.amount_wei <= sum(
+            item.ceiling_wei for item in done if item.account == reward.account
+        )
+
+
+@QUICK
+@given(st.integers(0, 10**27), st.lists(st.integers(0, PPM), max_size=5))
+def test_pools_stay_within_the_emission(budget: int, shares: list[int]) -> None:
+    named = {str(index): share for index, share in enumerate(shares)}
+    pools = emission_pools(budget, named)
+    assert sum(pools.values()) <= budget
+    if sum(shares) <= PPM:
+        assert all(pools[name] == budget * share // PPM for name, share in named.items())
