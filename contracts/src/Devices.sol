@@ -5,8 +5,7 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from
-    "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 /// @title Devices as ERC-721 ids, and what governance admits about them.
 /// @notice Enrolling ties a device key to an account. It proves nothing about the key: the device
@@ -186,7 +185,11 @@ contract Devices is ERC721, EIP712, Nonces, Ownable {
     }
 
     /// @dev Keeps the index in step with every mint, transfer and burn.
-    function _update(address to, uint256 id, address auth) internal override returns (address from) {
+    function _update(address to, uint256 id, address auth)
+        internal
+        override
+        returns (address from)
+    {
         from = super._update(to, id, auth);
         bytes32 thumbprint = thumbprintOf[id];
         if (from != address(0)) delete _ids[_slot(from, thumbprint)];

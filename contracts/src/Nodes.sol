@@ -3,8 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {ReentrancyGuardTransient} from
-    "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
@@ -242,7 +241,7 @@ contract Nodes is INodes, ReentrancyGuardTransient {
     /// @dev Only the past is settled: in the current second a stake can still change.
     function _past(uint64 time) private view returns (uint48) {
         if (time >= block.timestamp) revert FutureLookup(time, uint64(block.timestamp));
-        return uint48(time);
+        return SafeCast.toUint48(time);
     }
 
     function _requireShort(string calldata text, uint256 maximum) private pure {

@@ -65,7 +65,10 @@ contract Policy is IPolicy, Ownable {
     }
 
     /// @notice Brings a new parameter into being when the next epoch opens (before genesis: epoch 0).
-    function defineParameter(bytes32 key, int256 value_, int256 min, int256 max) external onlyOwner {
+    function defineParameter(bytes32 key, int256 value_, int256 min, int256 max)
+        external
+        onlyOwner
+    {
         _define(key, value_, min, max, _nextEpoch());
     }
 
@@ -74,7 +77,8 @@ contract Policy is IPolicy, Ownable {
         uint64 fromEpoch = _nextEpoch();
         if (_values[key].length() == 0) revert NotDefined(key, fromEpoch);
         _requireWithin(key, value_);
-        _values[key].push(fromEpoch, uint256(value_));
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _values[key].push(fromEpoch, uint256(value_)); // two's complement, undone in valueAt
         _extend(keccak256(abi.encode(_tip(), key, value_, fromEpoch)), fromEpoch);
         emit ParameterSet(key, value_, fromEpoch);
     }
@@ -118,15 +122,14 @@ contract Policy is IPolicy, Ownable {
         return uint64((block.timestamp - genesisTime) / epochLength);
     }
 
-    function _define(bytes32 key, int256 value_, int256 min, int256 max, uint64 fromEpoch)
-        private
-    {
+    function _define(bytes32 key, int256 value_, int256 min, int256 max, uint64 fromEpoch) private {
         if (key == 0) revert EmptyKey();
         if (_values[key].length() != 0) revert AlreadyDefined(key);
         _bounds[key] = Bounds({min: min, max: max});
         _requireWithin(key, value_);
         _keys.push(key);
-        _values[key].push(fromEpoch, uint256(value_));
+        // forge-lint: disable-next-line(unsafe-typecast)
+        _values[key].push(fromEpoch, uint256(value_)); // two's complement, undone in valueAt
         _extend(keccak256(abi.encode(_tip(), key, value_, min, max, fromEpoch)), fromEpoch);
         emit ParameterDefined(key, value_, min, max, fromEpoch);
     }

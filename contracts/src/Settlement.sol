@@ -67,6 +67,7 @@ contract Settlement {
     uint256 public constant TIPS_MAX = 64;
     /// @notice A quorum must be more than this share: two digests cannot both have one.
     int256 public constant QUORUM_FLOOR_PPM = 500_000;
+    int256 private constant QUORUM_MAX_PPM = 1_000_000;
     uint256 private constant PPM = 1_000_000;
     int256 private constant DURATION_MAX_S = 1 << 40;
 
@@ -426,9 +427,9 @@ contract Settlement {
         returns (uint256 stake, uint256 total)
     {
         uint256 end = epochEnd(epoch);
-        if (block.timestamp >= end) stake = nodes.stakeAt(verifier, uint64(end - 1));
+        if (block.timestamp >= end) stake = nodes.stakeAt(verifier, SafeCast.toUint64(end - 1));
         if (stake == 0) revert NotVerifier(verifier, epoch);
-        total = nodes.totalStakeAt(uint64(end - 1));
+        total = _totalStake(epoch);
     }
 
     function _totalStake(uint64 epoch) private view returns (uint256) {
@@ -458,7 +459,7 @@ contract Settlement {
         if (p.genesisTime() != genesis || p.epochLength() != length) {
             revert WrongSchedule(p.genesisTime(), p.epochLength());
         }
-        _checkBounds(p, PolicyKeys.QUORUM_PPM, QUORUM_FLOOR_PPM + 1, int256(PPM));
+        _checkBounds(p, PolicyKeys.QUORUM_PPM, QUORUM_FLOOR_PPM + 1, QUORUM_MAX_PPM);
         _checkBounds(p, PolicyKeys.GRACE_S, 0, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.CONFIRM_S, 1, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.HOLD_S, 0, DURATION_MAX_S);

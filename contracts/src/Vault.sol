@@ -5,12 +5,10 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
-import {ReentrancyGuardTransient} from
-    "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {SignatureChecker} from
-    "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICommonsToken} from "./interfaces/ICommonsToken.sol";
@@ -366,7 +364,13 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     function totalsOf(address asset)
         external
         view
-        returns (uint256 deposited, uint256 spent, uint256 earned, uint256 claimed, uint256 returned)
+        returns (
+            uint256 deposited,
+            uint256 spent,
+            uint256 earned,
+            uint256 claimed,
+            uint256 returned
+        )
     {
         Asset storage t = _assetOf[asset];
         return (t.deposited, t.spent, t.earned, t.claimed, t.returned);
@@ -572,8 +576,7 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         uint256 spent,
         bytes32[] calldata proof
     ) private view {
-        bytes32 leaf =
-            keccak256(bytes.concat(keccak256(abi.encode(asset, account, earned, spent))));
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(asset, account, earned, spent))));
         if (!MerkleProof.verifyCalldata(proof, root.root, leaf)) {
             revert InvalidProof(asset, account, root.epoch);
         }

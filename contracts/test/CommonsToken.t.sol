@@ -119,9 +119,7 @@ contract CommonsTokenTest is Test {
     }
 
     function test_refuses_more_than_the_schedule() external {
-        vm.expectRevert(
-            abi.encodeWithSelector(CommonsToken.EmissionExceeded.selector, 1, 876, 875)
-        );
+        vm.expectRevert(abi.encodeWithSelector(CommonsToken.EmissionExceeded.selector, 1, 876, 875));
         token.mintEpoch(1, founder, 876);
     }
 

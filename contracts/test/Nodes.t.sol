@@ -48,7 +48,13 @@ contract NodesTest is World {
     function test_registers_a_gateway() external {
         vm.expectEmit(address(nodes));
         emit GatewayRegistered(
-            alice, "gateway", "origin", "https://gateway.example", LOG_A, new bytes(32), new bytes(64)
+            alice,
+            "gateway",
+            "origin",
+            "https://gateway.example",
+            LOG_A,
+            new bytes(32),
+            new bytes(64)
         );
         register(alice, LOG_A);
         vm.assertEq(nodes.operatorOf(LOG_A), alice, "operator");

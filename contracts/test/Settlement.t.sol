@@ -144,17 +144,13 @@ contract SettlementTest is World {
         anchorAs(gatewayA, LOG_A, 7);
         vm.assertEq(settlement.anchorOf(LOG_A, 7), rootOf(LOG_A, 7), "root");
         vm.assertEq(settlement.anchoredSize(LOG_A), 7, "size");
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.AnchorNotLarger.selector, LOG_A, 7, 7)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.AnchorNotLarger.selector, LOG_A, 7, 7));
         vm.prank(gatewayA);
         settlement.anchor(LOG_A, 7, keccak256("a fork"));
     }
 
     function test_refuses_other_peoples_logs_and_empty_roots() external {
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.NotGateway.selector, LOG_A, gatewayB)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.NotGateway.selector, LOG_A, gatewayB));
         vm.prank(gatewayB);
         settlement.anchor(LOG_A, 1, rootOf(LOG_A, 1));
         vm.expectRevert(abi.encodeWithSelector(Settlement.ZeroRoot.selector, LOG_A, 1));
@@ -169,9 +165,8 @@ contract SettlementTest is World {
         (uint256 opens, uint256 ends) = settlement.confirmWindow(0);
         vm.assertEq(opens, endOf(0) + GRACE, "opens");
         vm.assertEq(ends, endOf(0) + GRACE + CONFIRM, "ends");
-        bytes memory refusal = abi.encodeWithSelector(
-            Settlement.OutsideConfirmWindow.selector, 0, opens, ends
-        );
+        bytes memory refusal =
+            abi.encodeWithSelector(Settlement.OutsideConfirmWindow.selector, 0, opens, ends);
         vm.warp(opens - 1);
         vm.expectRevert(refusal);
         confirmAs(0, 0, tips);
@@ -219,9 +214,7 @@ contract SettlementTest is World {
         warpToConfirm(0);
         confirmAs(0, 0, new Tip[](0));
         warpToConfirm(1);
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.NotVerifier.selector, verifiers[0], 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.NotVerifier.selector, verifiers[0], 1));
         confirmAs(0, 1, new Tip[](0));
     }
 
@@ -234,9 +227,7 @@ contract SettlementTest is World {
         vm.expectRevert(abi.encodeWithSelector(Settlement.TipsNotSorted.selector, LOG_A));
         confirmAs(0, 0, tipsOf(a, a));
         a.root = keccak256("another root");
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.NotAnchored.selector, LOG_A, 7, a.root)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.NotAnchored.selector, LOG_A, 7, a.root));
         confirmAs(0, 0, tipsOf(a));
         vm.expectRevert(
             abi.encodeWithSelector(Settlement.NotAnchored.selector, LOG_A, 8, bytes32(0))
@@ -362,9 +353,7 @@ contract SettlementTest is World {
         attestAs(1, 0, result);
         uint256 two = 1_009e18 + 1_013e18;
         uint256 total = two + 1_019e18 + 1_021e18;
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.NoQuorum.selector, 0, digest, two, total)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.NoQuorum.selector, 0, digest, two, total));
         settlement.finalise(0, result);
         attestAs(2, 0, result);
         (uint256 stake, uint256 needed,) = settlement.supportOf(0, digest);
@@ -392,11 +381,12 @@ contract SettlementTest is World {
         );
         head = abi.encodePacked(head, r.policyHash, r.rulesHash, r.resultHash, r.stateHash);
         head = abi.encodePacked(head, r.payoutRoot, uint256(31), uint256(0x180), uint256(2));
-        bytes memory tail =
-            abi.encodePacked(uint256(0x11), uint256(17), uint256(19), uint256(0x22));
+        bytes memory tail = abi.encodePacked(uint256(0x11), uint256(17), uint256(19), uint256(0x22));
         tail = abi.encodePacked(tail, uint256(23), uint256(29));
         vm.assertEq(
-            settlement.digestFor(0, r), keccak256(bytes.concat(head, tail)), "as docs/spec/digest.md"
+            settlement.digestFor(0, r),
+            keccak256(bytes.concat(head, tail)),
+            "as docs/spec/digest.md"
         );
     }
 
@@ -427,9 +417,7 @@ contract SettlementTest is World {
         r = plainResult(0);
         bytes32 right = r.evidenceHash;
         r.evidenceHash = wrong;
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.WrongEvidenceHash.selector, wrong, right)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.WrongEvidenceHash.selector, wrong, right));
         attestAs(0, 0, r);
         r = plainResult(0);
         right = r.policyHash;
@@ -467,8 +455,7 @@ contract SettlementTest is World {
         closeEmpty(0);
         closeEmpty(1);
         r = plainResult(1);
-        bytes memory refusal =
-            abi.encodeWithSelector(Settlement.PreviousNotFinalised.selector, 1);
+        bytes memory refusal = abi.encodeWithSelector(Settlement.PreviousNotFinalised.selector, 1);
         vm.expectRevert(refusal);
         attestAs(0, 1, r);
         vm.expectRevert(refusal);
@@ -562,9 +549,7 @@ contract SettlementTest is World {
         settlement.halt(0);
         (, bool halted) = settlement.holdOf(0);
         vm.assertTrue(!halted, "one is not enough");
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.AlreadyVoted.selector, 0, verifiers[3])
-        );
+        vm.expectRevert(abi.encodeWithSelector(Settlement.AlreadyVoted.selector, 0, verifiers[3]));
         vm.prank(verifiers[3]);
         settlement.halt(0);
         vm.prank(verifiers[0]);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ReentrancyGuardTransient} from
-    "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Vault} from "../src/Vault.sol";
 import {AssetTotal} from "../src/Types.sol";
 import {ContractSigner} from "./kit/Signers.sol";
@@ -117,9 +116,7 @@ contract VaultTest is VaultBench {
         odd.mint(alice, 5);
         vm.prank(alice);
         odd.approve(address(vault), 5);
-        vm.expectRevert(
-            abi.encodeWithSelector(Vault.PermitIgnored.selector, address(odd), alice)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Vault.PermitIgnored.selector, address(odd), alice));
         vm.prank(bob);
         vault.depositWithPermit(address(odd), alice, 5, GENESIS, 27, 0, 0);
     }
@@ -268,8 +265,7 @@ contract VaultTest is VaultBench {
     function test_refuses_totals_that_fall() external {
         depositAs(alice, 100);
         vault.finalise(0, 0, 17, total(address(euro), 50, 60));
-        bytes memory refusal =
-            abi.encodeWithSelector(Vault.TotalsFell.selector, address(euro));
+        bytes memory refusal = abi.encodeWithSelector(Vault.TotalsFell.selector, address(euro));
         vm.expectRevert(refusal);
         vault.finalise(1, 0, 17, total(address(euro), 49, 60));
         vm.expectRevert(refusal);
@@ -290,9 +286,7 @@ contract VaultTest is VaultBench {
         AssetTotal[] memory twice = new AssetTotal[](2);
         twice[0] = AssetTotal(address(euro), 0, 0);
         twice[1] = AssetTotal(address(euro), 0, 0);
-        vm.expectRevert(
-            abi.encodeWithSelector(Vault.TotalsNotSorted.selector, address(euro))
-        );
+        vm.expectRevert(abi.encodeWithSelector(Vault.TotalsNotSorted.selector, address(euro)));
         vault.finalise(1, 0, 0, twice);
     }
 

@@ -41,9 +41,7 @@ contract VaultExitTest is VaultBench {
     }
 
     function test_counts_from_genesis_when_nothing_was_ever_finalised() external {
-        vm.expectRevert(
-            abi.encodeWithSelector(Vault.ExitTooEarly.selector, GENESIS + EXIT_AFTER)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Vault.ExitTooEarly.selector, GENESIS + EXIT_AFTER));
         vault.enterExit();
         depositAs(alice, 100);
         vm.warp(GENESIS + EXIT_AFTER);
@@ -105,9 +103,7 @@ contract VaultExitTest is VaultBench {
         exitLeaf(0);
         vm.assertEq(euro.balanceOf(alice), 34, "alice");
         vm.assertEq(euro.balanceOf(bob), 59, "bob");
-        vm.expectRevert(
-            abi.encodeWithSelector(Vault.NothingToExit.selector, address(euro), bob)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Vault.NothingToExit.selector, address(euro), bob));
         exitLeaf(1);
     }
 
@@ -151,16 +147,12 @@ contract VaultExitTest is VaultBench {
         finaliseLeaves(0, 0);
         openExit();
         vm.expectRevert(
-            abi.encodeWithSelector(
-                Vault.LeafNeeded.selector, address(euro), bob, endOf(0) - 1
-            )
+            abi.encodeWithSelector(Vault.LeafNeeded.selector, address(euro), bob, endOf(0) - 1)
         );
         vault.exitWithoutLeaf(address(euro), bob);
         vault.exitWithoutLeaf(address(euro), signer);
         vm.assertEq(euro.balanceOf(signer), 41, "its deposit");
-        vm.expectRevert(
-            abi.encodeWithSelector(Vault.NothingToExit.selector, address(euro), signer)
-        );
+        vm.expectRevert(abi.encodeWithSelector(Vault.NothingToExit.selector, address(euro), signer));
         vault.exitWithoutLeaf(address(euro), signer);
         exitLeaf(1); // whoever made it exit without its leaf, its earnings are still there
         vm.assertEq(euro.balanceOf(signer), 42, "and its earnings");

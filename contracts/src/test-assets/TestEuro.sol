@@ -9,7 +9,11 @@ import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20P
 /// @notice Worth nothing: its owner makes as much of it as the tryout needs.
 contract TestEuro is ERC20Permit, Ownable {
     /// @param owner_ Who may mint.
-    constructor(address owner_) ERC20("Test Euro", "tEUR") ERC20Permit("Test Euro") Ownable(owner_) {}
+    constructor(address owner_)
+        ERC20("Test Euro", "tEUR")
+        ERC20Permit("Test Euro")
+        Ownable(owner_)
+    {}
 
     /// @notice Creates `amount` micro-euro for `to`.
     function mint(address to, uint256 amount) external onlyOwner {

@@ -110,8 +110,7 @@ contract HostileHandler is VaultBench {
         totals[0].asset = low;
         totals[1].asset = high;
         for (uint256 i = 0; i < 2; ++i) {
-            (uint256 deposited, uint256 spent, uint256 earned,,) =
-                vault.totalsOf(totals[i].asset);
+            (uint256 deposited, uint256 spent, uint256 earned,,) = vault.totalsOf(totals[i].asset);
             if ((seed >> i) % 2 == 0) {
                 totals[i].spent = within(seed >> 16, spent, deposited);
                 totals[i].earned = earned + within(seed >> 48, 0, totals[i].spent - spent);

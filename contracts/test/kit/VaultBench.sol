@@ -26,11 +26,8 @@ abstract contract VaultBench is World {
         euro = new TestEuro(address(this));
         odd = new OddAsset(10);
         policy = new Policy(governance, parameters(), GENESIS, LENGTH);
-        address vaultAt =
-            vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        token = new CommonsToken(
-            "Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE
-        );
+        address vaultAt = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        token = new CommonsToken("Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE);
         address[] memory assets = new address[](2);
         assets[0] = address(euro);
         assets[1] = address(odd);

@@ -55,9 +55,7 @@ abstract contract World is Test {
         address vaultAt = vm.computeCreateAddress(address(this), nonce + 4);
         address settlementAt = vm.computeCreateAddress(address(this), nonce + 5);
         policy = new Policy(governance, parameters(), GENESIS, LENGTH);
-        token = new CommonsToken(
-            "Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE
-        );
+        token = new CommonsToken("Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE);
         devices = new Devices(governance);
         nodes = new Nodes(address(token), address(policy));
         address[] memory assets = new address[](1);
@@ -202,8 +200,7 @@ abstract contract World is Test {
         list[5] = duration("unbonding_s", UNBONDING, 86_400);
         list[6] = Parameter("quorum_ppm", int256(QUORUM_PPM), 500_001, 1_000_000);
         list[7] = Parameter("verifier_bond_min_wei", int256(BOND_MIN), 0, 1e27);
-        list[8] =
-            Parameter("rules", int256(uint256(RULES)), type(int256).min, type(int256).max);
+        list[8] = Parameter("rules", int256(uint256(RULES)), type(int256).min, type(int256).max);
     }
 
     function duration(bytes32 key, uint64 value, int256 min)
