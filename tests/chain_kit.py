@@ -45,6 +45,7 @@ _VALUES: Final = {
     "confirm_s": CONFIRM_S,
     "hold_s": HOLD_S,
     "halt_s": HALT_S,
+    "quorum_ppm": 500_001,
     "verifier_bond_min_wei": BOND_MIN_WEI,
     "rules": 0x1234,
 }

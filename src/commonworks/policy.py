@@ -143,7 +143,9 @@ def parameter_table(groups: Iterable[Iterable[Parameter]]) -> dict[str, Paramete
             if parameter.key in table:
                 raise InvalidInput(f"parameter {parameter.key} is declared twice")
             if not parameter.key.isascii() or len(parameter.key) > KEY_MAX_BYTES:
-                raise InvalidInput(f"parameter key {parameter.key!r} does not fit {KEY_MAX_BYTES} bytes")
+                raise InvalidInput(
+                    f"parameter key {parameter.key!r} does not fit {KEY_MAX_BYTES} bytes"
+                )
             parameter.check(parameter.default)
             table[parameter.key] = parameter
     return table

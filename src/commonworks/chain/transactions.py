@@ -203,7 +203,9 @@ class Sender:
     async def _gas(self, call: Call) -> int:
         if call.gas is not None:
             return call.gas
-        estimate = int_of(await self._endpoints.request("eth_estimateGas", self._request(call)))
+        # named, because without a block some nodes estimate in a pending one with a time of its own
+        request = (self._request(call), "latest")
+        estimate = int_of(await self._endpoints.request("eth_estimateGas", *request))
         return estimate + estimate * GAS_MARGIN_PERCENT // 100
 
     def _request(self, call: Call) -> dict[str, str]:

@@ -112,14 +112,11 @@ class ContractsModel:
         self.token = CommonsToken(
             plan.token,
             minter=plan.vault,
+            allocations=plan.allocations,
             cap_wei=plan.cap_wei,
             initial_emission_wei=plan.initial_emission_wei,
             half_life_epochs=plan.half_life_epochs,
         )
-        for account, amount in plan.allocations:
-            self.token.mint(account, amount)
-        if self.token.supply > plan.cap_wei:
-            raise refuse("CapExceeded", supply=self.token.supply, cap=plan.cap_wei)
         self.currency = Erc20(plan.currency)
         self.devices = DevicesModel(self.blocks, owner=plan.owner)
         self.nodes = NodesModel(

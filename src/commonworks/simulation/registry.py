@@ -195,6 +195,10 @@ class NodesModel:
         """Return the operator of the gateway that keeps a log."""
         return self._operators.get(log_id)
 
+    def stake_now(self, operator: bytes) -> int:
+        """Return a verifier's stake now."""
+        return _latest(self._stakes[operator])
+
     def stake_at(self, operator: bytes, time_s: int) -> int:
         """Return a verifier's stake after the last block up to `time_s`, which must be past."""
         self._require_past(time_s)

@@ -194,6 +194,10 @@ class SettlementModel:
         """Return the digest of a finalised epoch, 32 zero bytes before."""
         return self._epochs[epoch].digest
 
+    def evidence_hash_of(self, epoch: int) -> bytes:
+        """Return the evidence hash of a closed epoch, 32 zero bytes before."""
+        return self._epochs[epoch].evidence_hash
+
     def digest_for(self, epoch: int, commitment: Commitment) -> bytes:
         """Return what an attestation of this result signs off on."""
         types = ["bytes32", "uint64", *["bytes32"] * 8, "uint256", "(address,uint256,uint256)[]"]

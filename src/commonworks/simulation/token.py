@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
 from commonworks.simulation.blocks import refuse
@@ -72,16 +73,22 @@ class CommonsToken(Erc20):
         address: bytes,
         *,
         minter: bytes,
+        allocations: Sequence[tuple[bytes, int]],
         cap_wei: int,
         initial_emission_wei: int,
         half_life_epochs: int,
     ) -> None:
         super().__init__(address)
         self._minter = minter
-        self._cap_wei = cap_wei
         self._initial_emission_wei = initial_emission_wei
         self._half_life_epochs = half_life_epochs
         self._minted_in: dict[int, int] = {}
+        for account, amount in allocations:
+            self.mint(account, amount)
+        # the whole schedule must fit under the cap, or settlement would be blocked one day
+        schedule = -(-initial_emission_wei * (3 * half_life_epochs + 1) // 2)
+        if self.supply + schedule > cap_wei:
+            raise refuse("CapExceeded", supply=self.supply + schedule, cap=cap_wei)
 
     def emission_of(self, epoch: int) -> int:
         """Return the most that `epoch` may mint, in wei."""
@@ -92,7 +99,7 @@ class CommonsToken(Erc20):
         return (self._initial_emission_wei >> halvings) * (period - rest) // period
 
     def mint_epoch(self, epoch: int, amount: int) -> None:
-        """Mint an epoch's emission to the minter: once, within schedule and cap."""
+        """Mint an epoch's emission to the minter: once, and within the schedule."""
         if amount == 0:
             raise refuse("NothingToMint", epoch=epoch)
         if epoch in self._minted_in:
@@ -100,8 +107,5 @@ class CommonsToken(Erc20):
         emission = self.emission_of(epoch)
         if amount > emission:
             raise refuse("EmissionExceeded", epoch=epoch, amount=amount, emission=emission)
-        supply = self.supply + amount
-        if supply > self._cap_wei:
-            raise refuse("CapExceeded", supply=supply, cap=self._cap_wei)
         self._minted_in[epoch] = amount
         self.mint(self._minter, amount)

@@ -27,8 +27,6 @@ from commonworks.simulation.token import CommonsToken, Erc20
 UINT128_MAX: Final = 2**128 - 1
 """Largest sum that the Vault's books hold."""
 
-_PANIC_ARITHMETIC: Final = 0x11
-
 
 @dataclass(slots=True, kw_only=True)
 class _Asset:
@@ -84,6 +82,15 @@ class VaultModel:
         self.last_finalised_at = 0
         self.halted_until = 0
         self.exit_at = 0
+
+    def deposited(self, asset: bytes, account: bytes) -> int:
+        """Return everything that an account ever deposited of an asset."""
+        return self._accounts[asset, account].deposited
+
+    def claimable_epoch(self) -> int | None:
+        """Return the epoch of the root that claims are made against now."""
+        current = self._current()
+        return None if current is None else current.epoch
 
     # --- deposits and wishes ------------------------------------------------------------------
 
@@ -164,11 +171,12 @@ class VaultModel:
         return hold_ends
 
     def halt(self, epoch: int, until: int) -> None:
-        """Keep the root of an epoch from being claimed against before `until`."""
+        """Keep the first root that waits and covers `epoch` from being claimed before `until`."""
         self._promote()
+        if self._claimable is not None and epoch <= self._claimable.epoch:
+            raise refuse("NotHeld", epoch=epoch)
         for position, root in enumerate(self._roots):
-            # the newest root carries what every epoch before it earned
-            if epoch == root.epoch or (position == 1 and self._roots[0].epoch < epoch < root.epoch):
+            if epoch <= root.epoch:
                 delayed = max(until, root.claimable_at)
                 self._roots[position] = replace(root, claimable_at=delayed)
                 self.halted_until = max(self.halted_until, until)
@@ -183,20 +191,13 @@ class VaultModel:
         if current is None:
             raise refuse("NothingClaimable")
         self._require_leaf(current, total, proof)
-        account = self._accounts[total.asset, total.account]
-        if total.earned <= account.claimed:
+        amount = self._unclaimed(total, current.epoch)
+        if amount == 0:
             raise refuse(
-                "NothingToClaim",
-                asset=total.asset,
-                account=total.account,
-                earned=total.earned,
-                claimed=account.claimed,
+                "NothingToClaim", asset=total.asset, account=total.account, earned=total.earned
             )
-        amount = total.earned - account.claimed
-        self._check_claim(total.asset, amount, current.epoch)
         self._tokens[total.asset].transfer(self._address, total.account, amount)
-        account.claimed += amount
-        self._assets[total.asset].claimed += amount
+        self._book_claim(total, amount)
         self._blocks.emit(
             Claimed(
                 at=self._blocks.here(),
@@ -226,39 +227,28 @@ class VaultModel:
         if self._blocks.time < self.halted_until:
             raise refuse("RootStopped", until=self.halted_until)
         self._require_leaf(last, total, proof)
-        account = self._accounts[total.asset, total.account]
-        earnings = total.earned - account.claimed
-        unspent = account.deposited - total.spent - account.returned
-        if earnings < 0 or unspent < 0:
-            raise refuse("Panic", code=_PANIC_ARITHMETIC)
+        earnings = self._unclaimed(total, last.epoch)
+        unspent = self._unspent(total.asset, total.account, total.spent)
         if earnings + unspent == 0:
             raise refuse("NothingToExit", asset=total.asset, account=total.account)
-        self._check_claim(total.asset, earnings, last.epoch)
-        self._check_return(total.asset, unspent)
         self._tokens[total.asset].transfer(self._address, total.account, earnings + unspent)
-        account.claimed += earnings
-        self._assets[total.asset].claimed += earnings
-        self._give_back(total.asset, account, unspent)
+        if earnings:
+            self._book_claim(total, earnings)
+        self._book_return(total.asset, total.account, unspent)
         return earnings + unspent
 
     def exit_without_leaf(self, asset: bytes, holder: bytes) -> int:
         """Pay back the deposit of an account that the last root cannot know. By anyone."""
         self._require_exit()
-        account = self._accounts[asset, holder]
+        first_deposit_at = self._accounts[asset, holder].first_deposit_at
         last = self._last()
-        if last is not None and account.first_deposit_at < self._policy.epoch_end(last.epoch):
-            raise refuse(
-                "LeafNeeded",
-                asset=asset,
-                account=holder,
-                firstDepositAt=account.first_deposit_at,
-            )
-        unspent = account.deposited - account.returned
+        if last is not None and first_deposit_at < self._policy.epoch_end(last.epoch):
+            raise refuse("LeafNeeded", asset=asset, account=holder, firstDepositAt=first_deposit_at)
+        unspent = self._unspent(asset, holder, 0)
         if unspent == 0:
             raise refuse("NothingToExit", asset=asset, account=holder)
-        self._check_return(asset, unspent)
         self._tokens[asset].transfer(self._address, holder, unspent)
-        self._give_back(asset, account, unspent)
+        self._book_return(asset, holder, unspent)
         return unspent
 
     # --- inside -------------------------------------------------------------------------------
@@ -339,20 +329,30 @@ class VaultModel:
     def _last(self) -> _Root | None:
         return self._roots[-1] if self._roots else self._claimable
 
-    def _check_claim(self, asset: bytes, amount: int, epoch: int) -> None:
-        claimed = self._assets[asset].claimed + amount
-        earned = self._earned_by.get((asset, epoch), 0)
-        if claimed > earned:
-            raise refuse("ClaimsExceedEarned", asset=asset, claimed=claimed, earned=earned)
+    def _unclaimed(self, total: Total, epoch: int) -> int:
+        """Return what is left to claim of a leaf, under the ceiling of the root's epoch."""
+        amount = max(0, total.earned - self._accounts[total.asset, total.account].claimed)
+        claimed = self._assets[total.asset].claimed + amount
+        ceiling = self._earned_by.get((total.asset, epoch), 0)
+        if amount and claimed > ceiling:
+            raise refuse("ClaimsExceedEarned", asset=total.asset, claimed=claimed, earned=ceiling)
+        return amount
 
-    def _check_return(self, asset: bytes, amount: int) -> None:
-        books = self._assets[asset]
+    def _unspent(self, asset: bytes, holder: bytes, spent: int) -> int:
+        """Return what is left of a deposit, under what is unspent in all."""
+        account, books = self._accounts[asset, holder], self._assets[asset]
+        amount = max(0, account.deposited - account.returned - spent)
         returned, unspent = books.returned + amount, books.deposited - books.spent
-        if returned > unspent:
+        if amount and returned > unspent:
             raise refuse("ReturnsExceedUnspent", asset=asset, returned=returned, unspent=unspent)
+        return amount
 
-    def _give_back(self, asset: bytes, account: _Account, amount: int) -> None:
-        account.returned += amount
+    def _book_claim(self, total: Total, amount: int) -> None:
+        self._accounts[total.asset, total.account].claimed = total.earned
+        self._assets[total.asset].claimed += amount
+
+    def _book_return(self, asset: bytes, holder: bytes, amount: int) -> None:
+        self._accounts[asset, holder].returned += amount
         self._assets[asset].returned += amount
 
     def _require_accepted(self, asset: bytes) -> None:

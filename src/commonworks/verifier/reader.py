@@ -12,6 +12,7 @@ from commonworks.translog.tiles import (
     decode_entries,
     entries_path,
     sealed_path,
+    split_bundle,
     width_at,
 )
 
@@ -33,14 +34,29 @@ async def read_bundle(log: Log, index: int, width: int) -> list[LoggedItem]:
     preimages = await log.read_sealed(sealed_path(index, width))
     if statements is None or preimages is None:
         raise NotFound(f"the log has no bundle {entries_path(index, width)}")
+    rows = zip(
+        _entries(statements, index, width, entries_path(index, width)),
+        _entries(preimages, index, width, sealed_path(index, width)),
+        strict=True,
+    )
     return [
         LoggedItem(
             index=index * TILE_WIDTH + offset, statement=statement, preimage=preimage or None
         )
-        for offset, (statement, preimage) in enumerate(
-            zip(decode_entries(statements, width), decode_entries(preimages, width), strict=True)
-        )
+        for offset, (statement, preimage) in enumerate(rows)
     ]
+
+
+def _entries(data: bytes, index: int, width: int, path: str) -> tuple[bytes, ...]:
+    """Return a bundle's entries; where it is damaged, raise Corrupt naming the entry."""
+    good = 0
+    try:
+        for _ in split_bundle(data):
+            good += 1
+        return decode_entries(data, width)
+    except Corrupt as error:
+        entry = index * TILE_WIDTH + min(good, width - 1)
+        raise Corrupt(f"{path}, entry {entry}: {error.message}", entry=entry) from None
 
 
 async def read_items(log: Log, first: int, size: int) -> list[LoggedItem]:

@@ -18,7 +18,7 @@ from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
 from commonworks.errors import InvalidInput, NotFound
 from commonworks.resources.base import Resource
 from commonworks.statements.codec import Item, sign_binding
-from commonworks.statements.model import Kind
+from commonworks.statements.model import Kind, Refusal
 from commonworks.storage.files import FileStore
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring.cast import DEADLINE_S
@@ -29,6 +29,10 @@ from commonworks.wiring.session import Session
 AGENT: Final = "field"
 """Name of the agent whose queue this folder's commands share."""
 TICK_S: Final = 1.0
+TRIES: Final = 20
+"""Half-seconds that a command waits for the gateway to hear of a key."""
+RETRY_S: Final = 1
+"""How soon a person's own agent tries again, network time."""
 LINE_BYTES_MAX: Final = 1 << 20
 """Longest line of a source of readings."""
 
@@ -101,6 +105,7 @@ async def open_agent(session: Session, devices: Sequence[Device] = ()) -> AsyncI
             agent = Agent(
                 settings=AgentSettings(
                     network_id=session.network.network_id,
+                    retry_after_s=RETRY_S,
                     gateways=tuple(
                         GatewayAddress(
                             name=gateway.name,
@@ -132,12 +137,17 @@ async def deliver(session: Session, items: Sequence[Item]) -> str:
     async with open_agent(session) as agent:
         before = agent.acknowledged
         await agent.enqueue(items)
-        await agent.tick()
-        refused = list(agent.refusals)
-        if refused:
-            return f"refused: {refused[-1].reason}"
+        for _ in range(TRIES):
+            await agent.tick()
+            refused = list(agent.refusals)
+            if not refused or refused[-1].reason is not Refusal.UNKNOWN_KEY:
+                break
+            agent.refusals.clear()  # a key just enrolled: the gateway hears of it with its round
+            await asyncio.sleep(TICK_S / 2)
         if agent.acknowledged > before:
             return "logged"
+        if refused:
+            return f"refused: {refused[-1].reason}"
         if agent.unacknowledged:
             return "queued: no gateway answers now; deliver it later with: commonworks agent run"
         return "logged before"
