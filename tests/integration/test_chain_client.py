@@ -478,8 +478,10 @@ def test_dead_and_overloaded_endpoints_are_skipped(tmp_path: Path) -> None:
         async with (
             faulty_endpoint(healthy, lambda _: 503) as broken,
             faulty_endpoint(healthy, lambda _: 429) as busy,
+            faulty_endpoint(healthy, lambda _: {"error": {"code": -32005, "message": "x"}}) as full,
+            faulty_endpoint(healthy, lambda _: {"nonsense": 1}) as odd,
         ):
-            client = rig.client("gateway", urls=[dead, broken, busy, healthy])
+            client = rig.client("gateway", urls=[dead, broken, busy, full, odd, healthy])
             await rig.member("gateway").register_gateway(gateway_entry())
             await client.send(ports.Anchor(tip=Tip(log_id=LOG, size=1, root=ROOT)))
             assert (await client.head()).block == (await rig.client().head()).block

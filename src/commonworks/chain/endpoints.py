@@ -9,6 +9,7 @@ a mistake in the configuration and stops everything, since skipping it would hid
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -25,6 +26,8 @@ REQUEST_TIMEOUT_S: Final = 30
 
 CONNECTIONS_MAX: Final = 32
 """Concurrent connections to one endpoint."""
+
+_HEX_BYTES: Final = re.compile(r"0x([0-9a-fA-F]{2})*")
 
 _REVERTED: Final = 3
 """JSON-RPC error code of an execution that reverted (geth, anvil, reth, ...)."""
@@ -77,11 +80,11 @@ class Endpoint:
             response = await provider.make_request(RPCEndpoint(method), list(params))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise Unavailable(f"endpoint {self.url} does not answer: {error!r}") from error
+        if not isinstance(response, dict) or not {"result", "error"} & response.keys():
+            raise Unavailable(f"endpoint {self.url} does not speak JSON-RPC")
         refused = response.get("error")
         if refused is not None:
             raise self._refused(method, refused)
-        if "result" not in response:
-            raise Unavailable(f"endpoint {self.url} does not speak JSON-RPC")
         return response["result"]
 
     async def call(self, to: bytes, data: bytes, block: int | str = "latest") -> bytes:
@@ -129,7 +132,7 @@ class Endpoint:
         code, message, data = error.get("code"), error.get("message"), error.get("data")
         if isinstance(data, dict):
             data = data.get("data")
-        if isinstance(data, str) and data.startswith("0x"):
+        if isinstance(data, str) and _HEX_BYTES.fullmatch(data):
             return decode_refusal(bytes.fromhex(data[2:])).conflict()
         if code == _REVERTED or "revert" in str(message):
             return Refusal(name="unknown", arguments={"message": message}).conflict()

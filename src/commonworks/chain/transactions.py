@@ -36,6 +36,7 @@ GAS_MARGIN_PERCENT: Final = 30
 """Added to an estimate: the state may move between estimate and execution."""
 
 _NONCE_WORDS: Final = ("nonce", "already known", "already imported", "replacement")
+"""How nodes say that this transaction, or another one in its place, came before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +158,7 @@ class Sender:
                 self._nonce = first + len(calls)
                 return signed
             self._nonce = None
-            stale = isinstance(failures[0], Rejected) and "nonce" in failures[0].message
+            stale = isinstance(failures[0], Rejected) and _speaks_of_nonce(failures[0])
             if attempt == 2 or not stale or len(failures) < len(calls):
                 raise failures[0]
         raise Unavailable("the account's nonce keeps changing")
@@ -167,7 +168,7 @@ class Sender:
         try:
             await self._endpoints.request("eth_sendRawTransaction", hex_of(raw))
         except Rejected as error:
-            if not any(word in error.message for word in _NONCE_WORDS):
+            if not _speaks_of_nonce(error):
                 raise
             if await self._endpoints.request("eth_getTransactionByHash", hex_of(tx)) is None:
                 raise
@@ -256,6 +257,10 @@ class Sender:
         except Conflict as error:
             return error
         return Refusal(name="unknown", arguments={"tx": receipt.tx}).conflict()
+
+
+def _speaks_of_nonce(error: Rejected) -> bool:
+    return any(word in error.message for word in _NONCE_WORDS)
 
 
 def _parse_receipt(found: dict[str, object]) -> Receipt:

@@ -1,0 +1,105 @@
+"""Differential test: the Python model of the contracts against the contracts themselves."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import chain_kit as kit
+from commonworks import simulation
+from commonworks.chain.abi import CONTRACTS, contract
+from commonworks.simulation.governance import PolicyModel
+from commonworks.simulation.rounds import SettlementModel
+from commonworks.simulation.vault import VaultModel
+from contract_twins import Twins
+
+SEEDS = (2, 3)
+MORE_SEEDS = range(100, 130)
+
+
+async def play(folder: Path, seed: int) -> Twins:
+    async with kit.open_network(folder) as rig:
+        twins = Twins(rig, seed)
+        await twins.play()
+        return twins
+
+
+def check(folder: Path, seed: int) -> None:
+    twins = asyncio.run(play(folder, seed))
+    assert sum(twins.accepted.values()) > 100
+    assert sum(twins.refused.values()) > 80
+    assert twins.accepted["finalise"] >= 3
+    assert twins.accepted["enter_exit"] == 1
+    assert twins.accepted["claim"] > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_accept_refuse_and_say_the_same(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", MORE_SEEDS)
+def test_both_accept_refuse_and_say_the_same_at_length(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, seed)
+
+
+def early_policy(self: PolicyModel) -> int:
+    return self.current_epoch()
+
+
+def impatient_root(self: VaultModel) -> object:
+    return self._roots[-1] if self._roots else self._claimable
+
+
+def generous_quorum(self: SettlementModel, epoch: int, total: int) -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "bug"),
+    [
+        (PolicyModel, "_next_epoch", early_policy),
+        (VaultModel, "_current", impatient_root),
+        (SettlementModel, "_needed", generous_quorum),
+    ],
+    ids=["early policy", "impatient root", "generous quorum"],
+)
+def test_a_planted_bug_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: type, method: str, bug: object
+) -> None:
+    monkeypatch.setattr(model, method, bug)
+    with pytest.raises(AssertionError):
+        asyncio.run(play(tmp_path, SEEDS[0]))
+
+
+def refusals_in(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """Yield name and argument names of every `refuse(...)` in a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if not named or node.func.id != "refuse" or not isinstance(node.args[0], ast.Constant):
+            continue
+        plain = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
+        spread = {
+            key.value
+            for keyword in node.keywords
+            if isinstance(keyword.value, ast.Dict) and keyword.arg is None
+            for key in keyword.value.keys
+            if isinstance(key, ast.Constant)
+        }
+        yield node.args[0].value, plain | spread
+
+
+def test_every_refusal_of_the_model_is_an_error_of_the_contracts() -> None:
+    known: dict[str, list[set[str]]] = {}
+    for name in CONTRACTS:
+        for item in contract(name).errors.values():
+            known.setdefault(item.name, []).append({field.name for field in item.inputs})
+    folder = Path(simulation.__file__).parent
+    seen = [pair for path in sorted(folder.glob("*.py")) for pair in refusals_in(path)]
+    assert len(seen) > 50
+    assert [pair for pair in seen if pair[1] not in known.get(pair[0], [])] == []
