@@ -1,8 +1,7 @@
 """Random streets over several epochs, and the checks that every such story must pass.
 
 A story holds honest meters and liars, gaps, reports that come an epoch late, silent feeders, thin
-purses, withdrawals, junk and forged copies. `random` is any source of randomness, so that
-hypothesis can shrink a story that fails.
+purses, withdrawals, junk and forged copies.
 """
 
 from __future__ import annotations
@@ -131,6 +130,9 @@ def live(made: Street, random: Random, epoch: int) -> None:
             made.log(made.readings(name, [(mark, imported, exported)], start), epoch=epoch)
         if random.random() < 0.2:
             made.log(spoiled(report), epoch=epoch)
+        if random.random() < 0.2:  # old readings under a new signature
+            again = made.readings(name, made.read[name][-random.randrange(2, 9) :])
+            made.log(again, epoch=epoch)
     made.log(Item(statement=bytes([epoch]), preimage=None), epoch=epoch)
     if random.random() < 0.3:
         owner = random.choice((*PLANTS, "house"))

@@ -50,7 +50,8 @@ class Street(World):
         self.owners = {name: name for name in meters} | dict(owners or {})
         self.registers = {name: (1_000 * (n + 1), 500) for n, name in enumerate(meters)}
         self.registers["feeder"] = (70_000, 3_000)
-        self.started: set[str] = set()
+        self.read: dict[str, list[tuple[int, int, int]]] = {}
+        """Every reading that a meter ever reported: (moment, import, export)."""
         self.registrar(resource="energy")
         self.enrol("feeder", feeder_owner, resource="energy")
         self.reference("feeder")
@@ -120,12 +121,12 @@ class Street(World):
         """Let energy flow through a meter; return its readings at the epoch's marks."""
         start = self.network.epoch_start(epoch)
         imported, exported = self.registers[name]
-        rows = [] if name in self.started else [(start, imported, exported)]
-        self.started.add(name)
+        rows = [] if name in self.read else [(start, imported, exported)]
         for number, (drawn, fed) in enumerate(flows, start=1):
             imported, exported = imported + drawn, exported + fed
             rows.append((start + number * INTERVAL_S, imported, exported))
         self.registers[name] = imported, exported
+        self.read.setdefault(name, []).extend(rows)
         return rows
 
     def measure(

@@ -20,27 +20,30 @@ from settlement_world import NETWORK, work
 from street_story import check_feeder, check_money, check_once, check_order, tell
 
 TESTS = Path(__file__).resolve().parents[1]
-STORIES = settings(derandomize=True, max_examples=40, deadline=None)
+STORIES = settings(derandomize=True, max_examples=30, deadline=None)
 QUICK = settings(derandomize=True, max_examples=100, deadline=None)
 BYTES_20 = st.binary(min_size=20, max_size=20)
 BYTES_32 = st.binary(min_size=32, max_size=32)
 AMOUNT = st.integers(0, 2**256 - 1)
 """An amount of money as the chain can hold it."""
 MORE = st.randoms(use_true_random=False)
+SEED = st.integers(0, 2**32)
+"""A story is told from its seed: what fails is named by one number."""
 
 
 @STORIES
-@given(MORE)
-def test_money_is_conserved_and_no_interval_counts_twice(random: Random) -> None:
-    told = tell(random)
+@given(SEED)
+def test_money_is_conserved_and_no_interval_counts_twice(seed: int) -> None:
+    told = tell(Random(seed))
     check_money(told)
     check_once(told)
     check_feeder(told)
 
 
 @STORIES
-@given(MORE)
-def test_the_order_of_evidence_does_not_show(random: Random) -> None:
+@given(SEED)
+def test_the_order_of_evidence_does_not_show(seed: int) -> None:
+    random = Random(seed)
     check_order(random, tell(random))
 
 
