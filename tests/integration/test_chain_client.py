@@ -112,6 +112,10 @@ def test_a_network_reads_back_from_two_addresses(tmp_path: Path) -> None:
             initial_emission_wei=kit.INITIAL_EMISSION_WEI,
             half_life_epochs=kit.HALF_LIFE_EPOCHS,
         )
+        where = (rig.endpoints, rig.at.settlement, rig.at.currency)
+        assert await read_deployment(*where, genesis_block=rig.at.genesis_block) == rig.at
+        with pytest.raises(NotFound, match="was not created there"):
+            await read_deployment(*where, genesis_block=rig.at.genesis_block + 1)
         with pytest.raises(NotFound, match="no contract Settlement"):
             await read_network(rig.endpoints, b"\x01" * 20, rig.at.currency)
 
@@ -319,6 +323,39 @@ def test_a_forged_or_expired_message_is_refused_and_a_used_one_too(tmp_path: Pat
         with pytest.raises(Conflict, match="InvalidSignature"):  # its nonce is used up
             await relayer.enrol_for(signed)
         assert await relayer.enrol_nonce(kit.address("ada")) == 1
+
+    run(scenario, tmp_path)
+
+
+def test_network_time_counts_even_where_no_block_has_shown_it_yet(tmp_path: Path) -> None:
+    async def scenario(rig: kit.Rig) -> None:
+        deadline = kit.GENESIS + kit.EPOCH_S + kit.GRACE_S + kit.CONFIRM_S
+        client = rig.client("eve")
+        rig.clock[0] = deadline  # nobody mined since: the newest block is older
+        assert (await client.head()).time < deadline
+        await client.send(ports.Close(epoch=0))
+        head = await client.head()
+        closed = (await client.events(0, head.block))[-1]
+        assert isinstance(closed, model.Closed)
+        assert closed.at.time == head.time == deadline
+
+    run(scenario, tmp_path)
+
+
+def test_where_gas_costs_something_nothing_is_sent_that_would_be_refused(tmp_path: Path) -> None:
+    async def scenario(rig: kit.Rig) -> None:
+        sent: list[str] = []
+
+        def priced(call: dict[str, Any]) -> dict[str, Any] | None:
+            sent.append(call["method"])
+            return {"result": "0x7"} if call["method"] == "eth_maxPriorityFeePerGas" else None
+
+        async with faulty_endpoint(rig.chain.endpoint, priced) as dear:
+            client = rig.client("eve", urls=[dear])
+            with pytest.raises(Conflict, match="CloseTooEarly"):
+                await client.send(ports.Close(epoch=0))
+        assert "eth_estimateGas" in sent
+        assert "eth_sendRawTransaction" not in sent
 
     run(scenario, tmp_path)
 

@@ -23,7 +23,7 @@ from commonworks.chain.endpoints import (
     hex_of,
     int_of,
 )
-from commonworks.chain.logs import last_log
+from commonworks.chain.logs import last_log, read_logs
 from commonworks.chain.transactions import POLL_FIRST_S, Call, Sender
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict, NotFound
@@ -209,10 +209,17 @@ async def deploy(
     return deployment
 
 
-async def read_deployment(endpoints: Endpoints, settlement: bytes, currency: bytes) -> Deployment:
+async def read_deployment(
+    endpoints: Endpoints,
+    settlement: bytes,
+    currency: bytes,
+    *,
+    genesis_block: int | None = None,
+) -> Deployment:
     """Return where a network's contracts are, from the address of its Settlement contract.
 
-    Raises: NotFound when there is no such contract on this chain.
+    Inputs: `genesis_block` where it is known; otherwise the chain is searched backwards for it.
+    Raises: NotFound when there is no such contract on this chain, or another genesis block.
     """
 
     async def read(endpoint: Endpoint) -> Deployment:
@@ -220,10 +227,15 @@ async def read_deployment(endpoints: Endpoints, settlement: bytes, currency: byt
         network_id, token, devices, nodes, vault, policy = [
             cast(bytes, await _ask(endpoint, "Settlement", settlement, name)) for name in names
         ]
-        head = await endpoint.block_number()
-        created = await last_log(endpoint, policy, _CREATED, head)
+        if genesis_block is None:
+            created = await last_log(endpoint, policy, _CREATED, await endpoint.block_number())
+        else:
+            logs = await read_logs(endpoint, [policy], genesis_block, genesis_block, _CREATED)
+            created = logs[0] if logs else None
         if created is None:
-            raise NotFound("the Policy contract never said that it was created")
+            raise NotFound(
+                "the Policy contract was not created there", hint="check the genesis block"
+            )
         genesis = await endpoint.block(created.block)
         return Deployment(
             chain_id=int_of(await endpoint.request("eth_chainId")),

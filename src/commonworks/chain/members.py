@@ -127,7 +127,8 @@ class Members:
 
         With a fixed `gas` limit nothing is estimated, so a call may build on an earlier one of the
         same batch, and one that is refused shows only in its receipt: Conflict is raised for the
-        first. With None every call is estimated first, against the state before the batch.
+        first. With None every call is estimated first, against the state before the batch, so that
+        where gas costs something a refused call stops the whole batch before it is sent.
         """
         limited = [replace(call, gas=gas) if call.gas is None else call for call in calls]
         return await self._require_sender().batch(limited)

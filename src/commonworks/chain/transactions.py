@@ -1,8 +1,10 @@
 """Transactions of one account: nonces, gas, receipts, refusals.
 
 Rule: one account's transactions leave through one `Sender`, which holds the nonce under a lock from
-estimate to acceptance. A transaction that would revert is refused before it is sent, with the
-contract's own error; one that reverts all the same is executed again to learn why.
+estimate to acceptance. Where gas costs something, a transaction that would revert is refused before
+it is sent, with the contract's own error; one that reverts on chain is executed again to learn why.
+Where gas is free, the chain itself decides: an estimate sees the time of the newest block, and on a
+chain that makes blocks only when something happens the next one may be much later.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ BATCH_MAX: Final = 256
 GAS_MARGIN_PERCENT: Final = 30
 """Added to an estimate: the state may move between estimate and execution."""
 
+FREE_GAS_LIMIT: Final = 15_000_000
+"""Gas limit of a call that an estimate refused where gas is free; below the cap of EIP-7825."""
+
 _NONCE_WORDS: Final = ("nonce", "already known", "already imported", "replacement")
 """How nodes say that this transaction, or another one in its place, came before."""
 
@@ -48,7 +53,7 @@ class Call:
     data: bytes
     """Call data, or creation code with arguments."""
     gas: int | None = None
-    """Gas limit; None estimates, which refuses calls that would revert."""
+    """Gas limit; None estimates it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +108,8 @@ class Sender:
         """Send calls with consecutive nonces; return their receipts in order once all are final.
 
         All estimates are made before anything is sent: a call that depends on an earlier one of
-        the same batch needs its `gas` given. Raises as `send`: for the first call refused, after
-        every other one of its slice of BATCH_MAX was waited for.
+        the same batch should have its `gas` given. Raises as `send`: for the first call refused,
+        after every other one of its slice of BATCH_MAX was waited for.
         """
         receipts: list[Receipt] = []
         for start in range(0, len(calls), BATCH_MAX):
@@ -120,8 +125,9 @@ class Sender:
 
     async def _slice(self, calls: Sequence[Call]) -> Sequence[Receipt]:
         async with self._lock:
-            limits = await asyncio.gather(*(self._gas(call) for call in calls))
-            sent = await self._submit(calls, limits)
+            fees = await self._fees()
+            limits = await asyncio.gather(*(self._gas(call, fees) for call in calls))
+            sent = await self._submit(calls, limits, fees)
         outcomes = await asyncio.gather(
             *(
                 self._receipt(tx, raw, call, gas)
@@ -135,13 +141,12 @@ class Sender:
         return cast(Sequence[Receipt], outcomes)
 
     async def _submit(
-        self, calls: Sequence[Call], limits: Sequence[int]
+        self, calls: Sequence[Call], limits: Sequence[int], fees: _Fees
     ) -> list[tuple[bytes, bytes]]:
         """Sign and hand over every call; return hash and raw bytes of each. Holds the lock.
 
         A nonce that somebody else used (the same account in another process) is read again once.
         """
-        fees = await self._fees()
         for attempt in (1, 2):
             if self._nonce is None:
                 self._nonce = await self.next_nonce()
@@ -201,12 +206,19 @@ class Sender:
 
         return await self._endpoints.run(read)
 
-    async def _gas(self, call: Call) -> int:
+    async def _gas(self, call: Call, fees: _Fees) -> int:
         if call.gas is not None:
             return call.gas
-        # named, because without a block some nodes estimate in a pending one with a time of its own
+        # named: without a block some nodes estimate in a pending one with a time of its own
         request = (self._request(call), "latest")
-        estimate = int_of(await self._endpoints.request("eth_estimateGas", *request))
+        try:
+            estimate = int_of(await self._endpoints.request("eth_estimateGas", *request))
+        except Rejected:
+            raise
+        except Conflict:
+            if fees.maximum > 0:
+                raise
+            return FREE_GAS_LIMIT
         return estimate + estimate * GAS_MARGIN_PERCENT // 100
 
     def _request(self, call: Call) -> dict[str, str]:
