@@ -24,7 +24,7 @@ from commonworks.errors import InvalidInput, NotFound
 from commonworks.model import Device
 from commonworks.statements.model import Kind
 from commonworks.storage.keyfiles import inspect_key
-from commonworks.wiring.field import deliver, enrol, parse_columns, sign_for
+from commonworks.wiring.field import deliver, enrol, parse_columns, sign_for, sign_replacement
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import asset_of, devices_now, find_device, name_of
 from commonworks.wiring.session import Session, open_session
@@ -195,6 +195,34 @@ async def device_submit(
             session.clock.now() if time_s is None else time_s,
             parse_columns(columns),
         )
+        put(await deliver(session, [item]))
+
+
+@device.command("replace")
+@click.argument("name")
+@click.option("--resource", required=True)
+@click.option("--registrar", required=True, help="Registrar's key of this folder.")
+@click.option("--time", "time_s", type=int, help="When, Unix seconds.  [default: now]")
+@click.argument("columns", nargs=-1, required=True)
+@home_option
+@asynchronous
+async def device_replace(
+    *,
+    name: str,
+    resource: str,
+    registrar: str,
+    time_s: int | None,
+    columns: tuple[str, ...],
+    home: Home,
+) -> None:
+    """Exchange what is behind a device, countersigned by a registrar.
+
+    Example: commonworks device replace roof/solar --resource energy --registrar registrar
+    final_import_wh=812 final_export_wh=90310 first_import_wh=0 first_export_wh=0
+    """
+    async with open_session(home, say) as session:
+        when = session.clock.now() if time_s is None else time_s
+        item = sign_replacement(session, name, registrar, resource, when, parse_columns(columns))
         put(await deliver(session, [item]))
 
 

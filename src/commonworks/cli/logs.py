@@ -37,14 +37,18 @@ def log() -> None:
 
 
 @log.command("check")
-@click.argument("place")
+@click.argument("place", required=False)
 @click.option("--vkey", help="Key that signs its checkpoints.  [default: the one beside it]")
+@home_option
 @json_option
-def log_check(*, place: str, vkey: str | None, as_json: bool) -> None:
-    """Verify a whole log: signature, every tile, every entry. PLACE is a folder or a URL.
+def log_check(*, place: str | None, vkey: str | None, home: Home, as_json: bool) -> None:
+    """Verify a whole log: signature, every tile, every entry.
+
+    PLACE is a folder or a URL.  [default: the first gateway of --home]
 
     Exit code 0: it is whole; 1: it is not, and the first fault is named.
     """
+    place = place or str(home.gateway(GATEWAY))
     key = vkey or vkey_beside(place)
     if key is None:
         say("no vkey given: the checkpoint's signature is not checked")

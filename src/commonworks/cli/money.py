@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
+from eth_account.signers.local import LocalAccount
 
-from commonworks.chain.members import Members
+from commonworks.chain.members import Done, Members, Requested
+from commonworks.chain.messages import sign_spend_limit, sign_withdrawal
 from commonworks.cli.shell import (
     amount,
     asynchronous,
@@ -19,6 +21,9 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.errors import Conflict, NotFound
+from commonworks.wiring.cast import DEADLINE_S
+from commonworks.wiring.field import has_relayer
+from commonworks.wiring.founding import RELAYER
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import asset_of, find_device, push_claim, resolve_account
 from commonworks.wiring.session import Session, open_session
@@ -68,6 +73,25 @@ async def deposit(*, value: str, name: str, asset: str, home: Home, as_json: boo
     _done(as_json, {"deposited": units, "asset": symbol, "tx": "0x" + done.tx.hex()})
 
 
+async def _request(
+    session: Session, members: Members, account: LocalAccount, asset: bytes, units: int
+) -> Requested:
+    """Ask for a deposit back; where the folder has a relayer, it hands in what the owner signs."""
+    if not has_relayer(session.home):
+        return await members.request_withdrawal(asset, units)
+    owner = bytes.fromhex(account.address[2:])
+    signed = sign_withdrawal(
+        account,
+        session.deployment,
+        asset,
+        units,
+        nonce=await members.vault_nonce(owner),
+        deadline=session.clock.now() + DEADLINE_S,
+    )
+    async with acting(session, RELAYER) as relayer:
+        return await relayer.request_withdrawal_for(signed)
+
+
 @click.command()
 @click.argument("value")
 @click.option("--account", "name", required=True, help="Account whose deposit it is.")
@@ -83,7 +107,7 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
     async with open_session(home, say) as session, acting(session, name) as members:
         address, decimals, symbol = asset_of(session, asset)
         units = whole(value, decimals)
-        done = await members.request_withdrawal(address, units)
+        done = await _request(session, members, home.account(name), address, units)
         epoch = max(session.network.epoch_at(session.clock.now()), 0)
     say(f"claim it once epoch {epoch} is final: commonworks claim --account {name}")
     _done(
@@ -123,6 +147,24 @@ async def claim(*, name: str, asset: str, by: str, home: Home, as_json: bool) ->
     )
 
 
+async def _set_limit(
+    session: Session, members: Members, account: LocalAccount, device: int, units: int
+) -> Done:
+    """Set a device's limit; where the folder has a relayer, it hands in what the owner signs."""
+    if not has_relayer(session.home):
+        return await members.set_spend_limit(device, units)
+    signed = sign_spend_limit(
+        account,
+        session.deployment,
+        device,
+        units,
+        nonce=await members.vault_nonce(bytes.fromhex(account.address[2:])),
+        deadline=session.clock.now() + DEADLINE_S,
+    )
+    async with acting(session, RELAYER) as relayer:
+        return await relayer.set_spend_limit_for(signed)
+
+
 @click.command("limit")
 @click.argument("device")
 @click.argument("value")
@@ -141,5 +183,5 @@ async def limit(*, device: str, value: str, name: str, home: Home, as_json: bool
         if found is None:
             raise NotFound(f"{device} is not enrolled", hint="enrol it: commonworks device enrol")
         units = whole(value, session.manifest.currency_decimals)
-        done = await members.set_spend_limit(found.device, units)
+        done = await _set_limit(session, members, home.account(name), found.device, units)
     _done(as_json, {"device": found.device, "limit": units, "tx": "0x" + done.tx.hex()})

@@ -19,8 +19,8 @@ from commonworks.wiring.home import Home
 
 P = ParamSpec("P")
 
-DEFAULT_HOME: Final = Path("home")
-"""Where a network lives when --home is not given: a folder of the working directory."""
+DEFAULT_HOME: Final = Path("home/network")
+"""Where a network lives when --home is not given, below the working directory."""
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells expect it."""

@@ -17,7 +17,7 @@ from commonworks.chain.messages import Enrolment, sign_enrolment
 from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
 from commonworks.errors import InvalidInput, NotFound
 from commonworks.resources.base import Resource
-from commonworks.statements.codec import Item, sign_binding
+from commonworks.statements.codec import Item, sign_binding, sign_record
 from commonworks.statements.model import Kind, Refusal
 from commonworks.storage.files import FileStore
 from commonworks.transport.client import HttpTransport
@@ -46,6 +46,11 @@ class DeviceKeys:
     def signer(self, name: str) -> PrivateKey:
         """See `ports.Keys.signer`."""
         return self._home.device_key(name)
+
+
+def has_relayer(home: Home) -> bool:
+    """Tell whether this folder has an account that hands in what members sign."""
+    return any(stored.name == RELAYER for stored in list_accounts(home.accounts))
 
 
 def schema_of(session: Session, resource: str) -> Resource:
@@ -77,6 +82,42 @@ def sign_for(
         resource=resource,
         reading=Reading(kind=kind, time=time_s, columns=columns),
         schema=schemas[kind],
+    )
+
+
+def sign_replacement(
+    session: Session,
+    name: str,
+    registrar: str,
+    resource: str,
+    time_s: int,
+    columns: Mapping[str, Sequence[int]],
+) -> Item:
+    """Return the exchange of a device's meter: signed by the device, countersigned by a registrar."""
+    schema = schema_of(session, resource).schemas.get(Kind.REPLACE)
+    if schema is None:
+        raise InvalidInput(f"{resource} has no {Kind.REPLACE} statements")
+    network_id, home = session.network.network_id, session.home
+    request = sign_record(
+        home.device_key(name),
+        Kind.REPLACE,
+        network_id,
+        resource,
+        time_s,
+        columns,
+        schema,
+        salt=None,
+    )
+    return sign_record(
+        home.device_key(registrar),
+        Kind.REPLACE,
+        network_id,
+        resource,
+        time_s,
+        columns,
+        schema,
+        salt=None,
+        request=request.statement,
     )
 
 
@@ -168,7 +209,7 @@ async def enrol(
     client = session.client()
     try:
         owners = bytes.fromhex(account.address[2:])
-        relayed = any(stored.name == RELAYER for stored in list_accounts(home.accounts))
+        relayed = has_relayer(home)
         members = Members(
             client.endpoints, session.deployment, home.account(RELAYER) if relayed else account
         )
