@@ -93,7 +93,7 @@ def sign_replacement(
     time_s: int,
     columns: Mapping[str, Sequence[int]],
 ) -> Item:
-    """Return the exchange of a device's meter: signed by the device, countersigned by a registrar."""
+    """Return a device's exchange: signed by the device, countersigned by a registrar."""
     schema = schema_of(session, resource).schemas.get(Kind.REPLACE)
     if schema is None:
         raise InvalidInput(f"{resource} has no {Kind.REPLACE} statements")
