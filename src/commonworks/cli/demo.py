@@ -22,11 +22,11 @@ from commonworks.cli.shell import (
 from commonworks.errors import InvalidInput
 from commonworks.model import Settlement
 from commonworks.resources.base import Resource
+from commonworks.resources.simulator import SEASONS
 from commonworks.wiring.demo import Claim, Demo, DemoSettings, EpochLine, open_demo, savings_micro
 from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import keep_running
 
-SEASONS: Final = ("summer", "winter")
 WEI_DECIMALS: Final = 18
 
 
@@ -216,6 +216,7 @@ def _epoch_document(resources: Mapping[str, Resource], line: EpochLine) -> dict[
         for figure in resources[part.resource].figures
     }
     return {
+        **first,  # a resource's own words never hide the kernel's
         "epoch": settled.epoch,
         "digest": "0x" + settled.digest.hex(),
         "result": "0x" + settled.commitment.result_hash.hex(),
@@ -225,7 +226,6 @@ def _epoch_document(resources: Mapping[str, Resource], line: EpochLine) -> dict[
         "reduced_intervals": dict(sorted(line.reduced.items())),
         "refused": dict(sorted(line.refused.items())),
         "replays": line.repeated,
-        **first,
         "minted_wei": settled.minted_wei,
         "paid_micro": settled.paid_micro,
         "tx": "0x" + line.tx.hex(),

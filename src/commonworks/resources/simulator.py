@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from commonworks.crypto.keys import Algorithm
 from commonworks.statements.model import Kind
 
 Columns = Mapping[str, Sequence[int] | Sequence[bytes]]
+
+SEASONS: Final = ("summer", "winter")
+"""What a world can be asked for; a resource without seasons takes either for the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class Actor:
     """One device of the simulation."""
 
     name: str
-    """Unique, readable, for example `house-2/solar`."""
+    """Readable, for example `house-2/solar`; unique among all resources that share a network."""
     owner: str
     """Name of the account that owns it."""
     algorithm: Algorithm
@@ -34,6 +37,8 @@ class Actor:
     """Admitted by governance as an independent reference."""
     spend_limit_micro: int = 0
     """Most that its owner lets it spend in one epoch."""
+    cell: int = 0
+    """Coarse H3 cell that it is enrolled in; 0: its owner gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ class Cast:
     """Who takes part, and what must stand before the first epoch opens."""
 
     start_s: int
-    """Where the data begin: the natural start of epoch 0, Unix seconds."""
+    """Where the world begins, as it was asked to: the start of epoch 0, Unix seconds."""
     length_s: int
     """How far the data reach."""
     actors: tuple[Actor, ...]
@@ -88,8 +93,15 @@ class World(Protocol):
 
 
 class Simulator(Protocol):
-    """Makes worlds."""
+    """Makes worlds. Those of several resources share one network, hence one start."""
 
-    def world(self, *, seed: int, season: str, cheaters: bool) -> World:
-        """Return the world of a seed; the same arguments give the same world."""
+    def natural_start(self, season: str) -> int | None:
+        """Return where recorded data begin, Unix seconds; None where any start is as good."""
+        ...
+
+    def world(self, *, seed: int, season: str, cheaters: bool, start_s: int) -> World:
+        """Return the world of a seed, begun at `start_s`; the same arguments give the same world.
+
+        Raises: InvalidInput where its data cannot be played from that start.
+        """
         ...

@@ -134,7 +134,7 @@ async def _enrol_devices(
             sign_enrolment(
                 home.account(actor.owner),
                 session.deployment,
-                Enrolment(key=key, resource=player.resource.name),
+                Enrolment(key=key, resource=player.resource.name, cell=actor.cell),
                 nonce=nonces[actor.owner],
                 deadline=session.clock.now() + DEADLINE_S,
             )

@@ -59,6 +59,8 @@ STEP_S: Final = 3_600
 AFTER_STEPS: Final = 8
 """Half-hours after the last day in which it settles and becomes claimable."""
 HTTP_OK: Final = 200
+ANY_START_S: Final = 1_767_225_600
+"""Genesis of a demo none of whose worlds plays recorded data: 2026-01-01 00:00 UTC."""
 PATIENCE: Final = 50
 """Rounds of delivery before an hour whose statements get no receipt is an error."""
 
@@ -123,25 +125,36 @@ class Claim:
 
 
 def players_of(settings: DemoSettings) -> list[Player]:
-    """Return the worlds that take part.
+    """Return the worlds that take part, all begun at the same moment.
 
-    Raises: InvalidInput when no resource of the demo brings a simulator, or the data are too short.
+    Raises: InvalidInput when no resource of the demo brings a simulator, the data are too short, or
+    two worlds call a device the same.
     """
     resources = select_resources(settings.resources)
+    simulators = {name: simulator(name) for name in simulated(sorted(resources))}
+    if not simulators:
+        raise InvalidInput("none of these resources brings a simulator")
+    recorded = [one.natural_start(settings.season) for one in simulators.values()]
+    start_s = max((at for at in recorded if at is not None), default=ANY_START_S)
     players = [
         Player(
             resource=resources[name],
-            world=simulator(name).world(
-                seed=settings.seed, season=settings.season, cheaters=settings.cheaters
+            world=one.world(
+                seed=settings.seed,
+                season=settings.season,
+                cheaters=settings.cheaters,
+                start_s=start_s,
             ),
         )
-        for name in simulated(sorted(resources))
+        for name, one in simulators.items()
     ]
-    if not players:
-        raise InvalidInput("none of these resources brings a simulator")
     longest = min(player.world.cast.length_s for player in players) // DAY_S
     if not 1 <= settings.days <= longest:
         raise InvalidInput(f"the data reach for 1 to {longest} days, not {settings.days}")
+    names = Counter(actor.name for player in players for actor in player.world.cast.actors)
+    shared = sorted(name for name, count in names.items() if count > 1)
+    if shared:
+        raise InvalidInput(f"two devices of these resources are called {shared[0]}")
     return players
 
 
@@ -410,7 +423,7 @@ def make_accounts_of_nodes(home: Home, seed: int) -> None:
 
 
 def _manifest(home: Home, settings: DemoSettings, players: Sequence[Player]) -> Any:
-    start = max(player.world.cast.start_s for player in players)
+    start = players[0].world.cast.start_s
     charter = Charter(
         name="Demo street",
         demo=True,

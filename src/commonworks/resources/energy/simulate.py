@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from commonworks.crypto.keys import Algorithm
+from commonworks.errors import InvalidInput
 from commonworks.resources.energy.readings import INTERVAL_S, NO_PARENT
 from commonworks.resources.energy.street import MeterKind, Street, StreetMeter, load_street
 from commonworks.resources.simulator import Actor, Cast, Columns, Submission
@@ -79,8 +80,9 @@ def _lies(meter: StreetMeter, interval_s: int) -> Sequence[int]:
 class StreetWorld:
     """The street of one season and seed."""
 
-    def __init__(self, street: Street, seed: int, *, cheaters: bool) -> None:
+    def __init__(self, street: Street, seed: int, *, cheaters: bool, start_s: int) -> None:
         self._street = street
+        self._start_s = start_s
         self._seed = seed
         self._cheaters = cheaters
         metered = (*street.meters, street.feeder)
@@ -139,7 +141,7 @@ class StreetWorld:
             )
         buyers = sorted({m.owner for m in self._street.meters if not m.plant_wp})
         return Cast(
-            start_s=self._street.start_utc,
+            start_s=self._start_s,
             length_s=self._street.intervals * self._street.interval_s,
             actors=tuple(actors),
             # farm-9 deposits too little: its bids run out of funds
@@ -172,7 +174,7 @@ class StreetWorld:
             "feeder_class_ppm": [street.feeder.class_ppm],
             "feeder_rating_w": [street.feeder.rating_w],
             "voltage_mv": [230_000],
-            "sky_start_s": [street.start_utc],
+            "sky_start_s": [self._start_s],
             "sky_wh_per_mwp": street.clear_sky_wh_per_mwp,
             "tariff_import_micro_per_kwh": [street.tariffs.utility_import_micro_per_kwh],
             "tariff_export_micro_per_kwh": [street.tariffs.utility_export_micro_per_kwh],
@@ -204,7 +206,7 @@ class StreetWorld:
 
     def _report(self, actor: str, poses_as: str, marks: range, registers: str = "") -> Submission:
         meter = self._meters[registers or poses_as]
-        base = self._street.start_utc + marks[0] * INTERVAL_S
+        base = self._start_s + marks[0] * INTERVAL_S
         return Submission(
             actor=actor,
             poses_as=poses_as,
@@ -223,12 +225,12 @@ class StreetWorld:
 
         The very first report also reads the mark where the data begin.
         """
-        first = (time - self._street.start_utc) // INTERVAL_S
+        first = (time - self._start_s) // INTERVAL_S
         return range(first if first == 0 else first + 1, first + REPORT_S // INTERVAL_S + 1)
 
     def _hour(self, name: str, time: int) -> Sequence[Submission]:
         """Return what a meter sends at the end of the hour that begins at `time`."""
-        day, second = divmod(time - self._street.start_utc, DAY_S)
+        day, second = divmod(time - self._start_s, DAY_S)
         hour = second // 3600
         if self._cheaters and name == self._street.feeder.name and day == 1 and hour in (11, 12):
             return ()
@@ -244,7 +246,7 @@ class StreetWorld:
 
     def _cheats(self, time: int) -> Sequence[Submission]:
         """Return the hour's submissions that are nobody's honest report."""
-        hour = (time - self._street.start_utc) % DAY_S // 3600
+        hour = (time - self._start_s) % DAY_S // 3600
         found = []
         if hour in (10, 14):
             found.append(self._report(IMPOSTOR, POSES_AS, self._marks(time)))
@@ -268,9 +270,23 @@ class StreetWorld:
 class StreetSimulator:
     """Makes streets."""
 
-    def world(self, *, seed: int, season: str, cheaters: bool) -> StreetWorld:
-        """Return the street of `season` (summer, winter) with the errors of `seed`."""
-        return StreetWorld(load_street(season), seed, cheaters=cheaters)
+    def natural_start(self, season: str) -> int | None:
+        """Return the first second of the recorded week of `season`."""
+        return load_street(season).start_utc
+
+    def world(self, *, seed: int, season: str, cheaters: bool, start_s: int) -> StreetWorld:
+        """Return the street of `season` (summer, winter) with the errors of `seed`.
+
+        The recorded week is played as if it had begun at `start_s`, its clear sky with it.
+        Raises: InvalidInput when the quarter hours would not lie on the meters' marks.
+        """
+        street = load_street(season)
+        if (start_s - street.start_utc) % INTERVAL_S:
+            raise InvalidInput(
+                f"the recorded week cannot begin at {start_s}",
+                hint=f"choose a start on a multiple of {INTERVAL_S} s",
+            )
+        return StreetWorld(street, seed, cheaters=cheaters, start_s=start_s)
 
 
 SIMULATOR: Final = StreetSimulator()
