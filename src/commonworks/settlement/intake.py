@@ -16,7 +16,7 @@ shadow a good one: only authenticated identities are remembered as seen.
 | 6 | a known resource takes this kind | unknown_resource, unknown_type |
 | 7 | columns, ranges, sealing as declared | bad_schema |
 | 8 | its time is not after its anchor | future |
-| 9 | its time is not before the lateness limit | too_late |
+| 9 | its time is not before the lateness limit, unless the facts adopt it as a site | too_late |
 | 10 | it counts for an account or is a registrar's | not_bound, not_registrar, ... |
 """
 
