@@ -87,9 +87,11 @@ $(NODE_ENV)/.stamp: requirements/node.txt
 	  -r requirements/node.txt
 	@touch $@
 
+# Not `npm ci`: it refuses a lock without the optional binaries of platforms that are not this one.
+# `install --no-save` takes the same locked versions, checks the same hashes, and writes no lock.
 node_modules/.stamp: package.json package-lock.json | $(NODE_STAMP)
 	@echo "installing the contracts' compiler and the embedded chain (npm)" >&2
-	@npm ci --silent --no-audit --no-fund || { echo "npm ci failed: is the npm registry reachable?" >&2; exit 1; }
+	@npm install --no-save --silent --no-audit --no-fund || { echo "npm install failed: is the npm registry reachable?" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.contracts: $(VENV)/.run node_modules/.stamp $(shell find contracts/src contracts/foundry.toml scripts/build_contracts.py 2>/dev/null)
