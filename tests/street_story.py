@@ -156,9 +156,11 @@ def tell(random: Random, epochs: int = EPOCHS) -> list[Told]:
 # --- checks -------------------------------------------------------------------------------------
 
 
-def check_money(told: Sequence[Told]) -> None:
-    """Per asset what is spent and minted is earned, to the last unit; nobody overspends."""
-    minted = 0
+def check_money(told: Sequence[Told], minted: int = 0) -> None:
+    """Per asset what is spent and minted is earned, to the last unit; nobody overspends.
+
+    `minted` is what epochs before the first of these minted.
+    """
     for item in told:
         result, facts = item.result, item.facts
         old = {(t.asset, t.account): t for t in item.before.totals}

@@ -16,7 +16,8 @@ from commonworks.resources.energy.site_v1 import Site, SiteMeter
 from commonworks.resources.energy.state_v1 import Reading
 from commonworks.resources.energy.views import device_bills
 from commonworks.units import PPM, WEI
-from settlement_world import TOKEN, account, total
+from settlement_world import GENESIS_S, TOKEN, account, identity_of, total
+from street_story import Told, check_money, check_once
 from street_world import INTERVAL_S, Flow, Meter, Street
 
 QUICK = settings(derandomize=True, max_examples=200, deadline=None)
@@ -228,6 +229,60 @@ def marks_seen(gaps: list[int], delays: list[int]) -> list[int]:
         if mark not in gaps or mark == 4
     ]
     return marks
+
+
+# --- anything that can be signed ----------------------------------------------------------------
+
+EXTREMES = st.sampled_from((0, 1, 899, 900, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1))
+MARKS = st.integers(-2, 6).map(lambda n: GENESIS_S + n * INTERVAL_S)
+
+
+@WHOLE
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("sun", "house", "feeder")),
+            st.lists(st.tuples(MARKS, EXTREMES, EXTREMES), min_size=1, max_size=6),
+        ),
+        max_size=8,
+    ),
+    st.lists(st.tuples(MARKS, *[EXTREMES] * 4), max_size=2),
+    st.tuples(*[st.sampled_from((0, 1, 2**16, 2**32 - 1))] * 3),
+    st.integers(0, 10_000_000),
+)
+def test_whatever_is_signed_gets_a_verdict(
+    reports: list[tuple[str, list[tuple[int, int, int]]]],
+    changes: list[tuple[int, int, int, int, int]],
+    table: tuple[int, int, int],
+    limit: int,
+) -> None:
+    """Registers of any size, in any order, on a street of any size: never a crash."""
+    rating, plant, resistance = table
+    street = Street(
+        {"sun": Meter(plant_wp=plant, rating_w=rating), "house": Meter(rating_w=rating)},
+        resistance_uohm=[resistance],
+        sky_wh_per_mwp=[2**32 - 1] * 9,
+        energy_utility_account=number("utility"),
+        energy_grid_account=number("dso"),
+    )
+    street.deposit("utility", 2**200)
+    street.orders(sun=limit, house=-limit)
+    items = [street.readings(name, rows) for name, rows in reports]
+    items += [street.replacement("house", at, (a, b), (c, d)) for at, a, b, c, d in changes]
+    street.log(*items, at=GENESIS_S + 7 * INTERVAL_S)
+    told = []
+    for _ in range(2):
+        before, evidence = street.state, street.evidence(street.state.epoch + 1)
+        result = street.settle()
+        facts = street.facts(result.epoch)
+        told.append(
+            Told(before=before, facts=facts, evidence=evidence, result=result, street=street)
+        )
+    judged = [verdict.identity for item in told for verdict in item.result.verdicts]
+    assert {identity_of(item) for item in items} <= set(judged)
+    assert len(judged) == len(set(judged))
+    check_money(told)
+    check_once(told)
 
 
 # --- false energy -------------------------------------------------------------------------------

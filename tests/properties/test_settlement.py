@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -15,8 +16,11 @@ from commonworks.model import HeldBinding, PendingStatement, SeenStatement, Stat
 from commonworks.settlement import canonical
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.payout import proof, root, verify
+from commonworks.statements.codec import decode_statement
+from commonworks.statements.model import Reason
+from commonworks.translog.tree import leaf_hash
 from commonworks.units import PPM
-from settlement_world import NETWORK, work
+from settlement_world import NETWORK, evidence_of, work
 from street_story import check_feeder, check_money, check_once, check_order, tell
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -45,6 +49,33 @@ def test_money_is_conserved_and_no_interval_counts_twice(seed: int) -> None:
 def test_the_order_of_evidence_does_not_show(seed: int) -> None:
     random = Random(seed)
     check_order(random, tell(random))
+
+
+@STORIES
+@given(SEED)
+def test_damaged_evidence_is_data(seed: int) -> None:
+    """Any byte of any statement or payload may be another: a verdict each, and money holds."""
+    random = Random(seed)
+    told = tell(random)[-1]
+    entries = []
+    for entry in told.evidence.entries:
+        damaged = bytearray(entry.statement)
+        damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
+        cut = entry.statement[: random.randrange(len(entry.statement))]
+        preimage = random.choice((entry.preimage, None, b"", damaged[:9]))
+        for raw in (bytes(damaged), cut, entry.statement):
+            other = bytes(preimage) if preimage is not None else None
+            entries.append(replace(entry, statement=raw, preimage=other))
+    told.street.state = told.before
+    result = told.street.settle_with(evidence_of(told.evidence.epoch, entries))
+    check_money([replace(told, result=result)], told.before.minted_wei)
+    judged = {verdict.identity for verdict in result.verdicts}
+    seen = {item.identity for item in told.before.seen}
+    for entry in entries:
+        decoded = decode_statement(entry.statement, entry.preimage)
+        bare = decode_statement(entry.statement, None)
+        named = {d.identity for d in (decoded, bare) if not isinstance(d, Reason)}
+        assert (named | {leaf_hash(entry.statement)}) & (judged | seen)
 
 
 def digests(seed: int) -> str:
