@@ -1,6 +1,11 @@
 """The gateway role: logs statements, answers with receipts, anchors its log. Logic over ports."""
 
-from commonworks.gateway.access import SealedRequest, encode_authorization, request_text
+from commonworks.gateway.access import (
+    SealedRequest,
+    authorize,
+    encode_authorization,
+    request_text,
+)
 from commonworks.gateway.positions import MemoryPositions, Positions
 from commonworks.gateway.service import NOTE_KEY, RECEIPT_KEY, Gateway, GatewaySettings, Status
 
@@ -13,6 +18,7 @@ __all__ = [
     "Positions",
     "SealedRequest",
     "Status",
+    "authorize",
     "encode_authorization",
     "request_text",
 ]

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
 from commonworks.crypto import cbor
 from commonworks.errors import InvalidInput, Unauthorized
+from commonworks.ports import Clock
 
 SCHEME: Final = "Commonworks"
 """Scheme of the Authorization header."""
 
 AHEAD_S_MAX: Final = 3_600
 """How far ahead, in network time, a request may expire."""
+
+SIGNED_REQUEST_S: Final = 1_800
+"""How long a signed request of ours holds, network time."""
 
 HEADER_CHARS_MAX: Final = 512
 """Longest header that is looked at; a genuine one has some 130 characters."""
@@ -80,6 +85,30 @@ def decode_authorization(header: str) -> SealedRequest:
     if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
         raise InvalidInput("the signature in the Authorization header has 65 bytes")
     return SealedRequest(account=account, expires=expires, signature=signature)
+
+
+def authorize(
+    account: LocalAccount, network_id: bytes, log_id: bytes, clock: Clock
+) -> Callable[[], str]:
+    """Return what signs requests for the sealed payloads of a log, renewed when they expire."""
+    held: tuple[int, str] | None = None
+
+    def header() -> str:
+        nonlocal held
+        now = clock.now()
+        if held is None or held[0] - now < SIGNED_REQUEST_S // 2:
+            expires = now + SIGNED_REQUEST_S
+            text = request_text(network_id, log_id, expires)
+            signed = Account.sign_message(encode_defunct(text=text), account.key)
+            request = SealedRequest(
+                account=bytes.fromhex(account.address[2:]),
+                expires=expires,
+                signature=bytes(signed.signature),
+            )
+            held = (expires, encode_authorization(request))
+        return held[1]
+
+    return header
 
 
 class Gatekeeper:

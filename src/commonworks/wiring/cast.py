@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from commonworks.agent.devices import Reading, sign_reading
 from commonworks.chain.accounts import address_text
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.members import Members
@@ -21,40 +19,19 @@ from commonworks.chain.messages import (
     sign_permit,
     sign_spend_limit,
 )
-from commonworks.crypto import cbor, cose
-from commonworks.crypto.hashes import sha256
-from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.errors import require
+from commonworks.crypto.keys import Algorithm
 from commonworks.model import Deposited, Enrolled, ReferenceSet, RegistrarSet, SpendLimitSet
-from commonworks.resources.base import Resource
-from commonworks.resources.simulator import Actor, Submission, World
+from commonworks.resources.simulator import Actor
 from commonworks.settlement.epochs import ChainView
-from commonworks.statements.codec import Item, sign_binding, sign_record
-from commonworks.statements.model import Kind
+from commonworks.simulation.actors import Player, Signers, derive
 from commonworks.wiring.founding import FOUNDER, REGISTRAR, RELAYER, ensure_account
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import Progress, Session
 
 E = TypeVar("E")
 
-BEFORE_S: Final = 3_600
-"""How long before genesis the standing statements are dated."""
-
 DEADLINE_S: Final = 86_400
 """How long a relayed message may be handed in, network time."""
-
-
-def derive(seed: int, label: str) -> bytes:
-    """Return 32 bytes that depend on nothing but a demo's seed and a label."""
-    return sha256(f"commonworks demo/{seed}/{label}".encode())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Player:
-    """One resource's world on this network."""
-
-    resource: Resource
-    world: World
 
 
 def make_accounts(home: Home, seed: int, players: Sequence[Player]) -> None:
@@ -233,90 +210,19 @@ def device_ids(home: Home, view: ChainView, actors: Sequence[Actor]) -> dict[str
 # --- statements ---------------------------------------------------------------------------------
 
 
-class Signers:
-    """Signs what simulated devices say. Keys are read once."""
-
-    def __init__(self, home: Home, network_id: bytes, players: Sequence[Player]) -> None:
-        self._network_id = network_id
-        self._keys: dict[str, PrivateKey] = {
-            actor.name: home.device_key(actor.name)
-            for player in players
-            for actor in player.world.cast.actors
-        }
-        self._registrar = home.device_key(REGISTRAR)
-        self._addresses = {
-            actor.name: home.address(actor.owner)
-            for player in players
-            for actor in player.world.cast.actors
-            if actor.enrolled
-        }
-
-    def standing(self, player: Player, time: int) -> list[Item]:
-        """Return bindings, orders and the site table, as they stand before the first epoch."""
-        items: list[Item] = []
-        site = self.site(player, time)
-        if site is not None:
-            items.append(site)
-        for actor in player.world.cast.actors:
-            if not actor.enrolled:
-                continue
-            key, owner = self._keys[actor.name], self._addresses[actor.name]
-            items.append(sign_binding(key, self._network_id, time, owner, 0))
-            for kind, columns in player.world.standing(actor.name):
-                reading = Reading(kind=kind, time=time, columns=columns)
-                items.append(self._sign(player.resource, actor.name, reading))
-        return items
-
-    def site(self, player: Player, time: int) -> Item | None:
-        """Return the site table that the registrar signs, where the resource has one."""
-        thumbprints = {name: key.public.thumbprint for name, key in self._keys.items()}
-        columns = player.world.site(thumbprints)
-        if columns is None:
-            return None
-        schema = player.resource.schemas[Kind.SITE]
-        require(not schema.sealed, "a site table is public")
-        return sign_record(
-            self._registrar,
-            Kind.SITE,
-            self._network_id,
-            player.resource.name,
-            time,
-            columns,
-            schema,
-            salt=None,
-        )
-
-    def sign(self, player: Player, submission: Submission) -> Item:
-        """Return what a device sends; one that poses as another names the other's key."""
-        reading = Reading(kind=submission.kind, time=submission.time, columns=submission.columns)
-        item = self._sign(player.resource, submission.actor, reading)
-        if submission.poses_as == submission.actor:
-            return item
-        return _pose(
-            item,
-            self._keys[submission.actor],
-            self._keys[submission.poses_as].public.thumbprint,
-        )
-
-    def _sign(self, resource: Resource, actor: str, reading: Reading) -> Item:
-        return sign_reading(
-            self._keys[actor],
-            network_id=self._network_id,
-            resource=resource.name,
-            reading=reading,
-            schema=resource.schemas[reading.kind],
-        )
-
-
-def _pose(item: Item, key: PrivateKey, kid: bytes) -> Item:
-    """Return the statement with another key's id in its header, signed by the liar's own key."""
-    signed = cose.decode_sign1(item.statement)
-    headers = {**signed.headers, cose.HEADER_KEY_ID: kid}
-    protected = cbor.encode(headers)
-    payload = signed.payload or b""
-    signature = key.sign(cose.sig_structure(protected, payload))
-    statement = cose.encode_sign1(protected, {}, payload, signature)
-    return Item(statement=statement, preimage=item.preimage)
+def signers(home: Home, network_id: bytes, players: Sequence[Player]) -> Signers:
+    """Return what signs for the simulated devices of this folder. Keys are read once."""
+    actors = [actor for player in players for actor in player.world.cast.actors]
+    return Signers(
+        network_id,
+        players,
+        keys={actor.name: home.device_key(actor.name) for actor in actors},
+        registrar=home.device_key(REGISTRAR),
+        addresses={
+            owner: home.address(owner)
+            for owner in sorted({actor.owner for actor in actors if actor.enrolled})
+        },
+    )
 
 
 def account_names(home: Home, names: Sequence[str]) -> dict[bytes, str]:

@@ -22,19 +22,12 @@ from commonworks.crypto.cbor import decode_sequence
 from commonworks.errors import Conflict, InvalidInput, Unavailable
 from commonworks.model import Outcome, Settlement, Total
 from commonworks.settlement.payout import proof
+from commonworks.simulation.actors import BEFORE_S, HOUR_S, Player, derive
 from commonworks.statements.codec import Item, decode_statement
 from commonworks.statements.model import Reason
 from commonworks.storage.files import FileStore
 from commonworks.units import DAY_S
-from commonworks.wiring.cast import (
-    BEFORE_S,
-    Player,
-    Signers,
-    derive,
-    enrol_cast,
-    make_accounts,
-    overrides,
-)
+from commonworks.wiring.cast import enrol_cast, make_accounts, overrides, signers
 from commonworks.wiring.clocks import ReplayClock
 from commonworks.wiring.discover import select_resources, simulated, simulator
 from commonworks.wiring.founding import (
@@ -54,8 +47,6 @@ from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import KeyFolder, Nodes, run_nodes
 from commonworks.wiring.session import Progress, Session, attach, network_clock, open_chain
 
-STEP_S: Final = 3_600
-"""Network time moves an hour at a time."""
 AFTER_STEPS: Final = 8
 """Half-hours after the last day in which it settles and becomes claimable."""
 HTTP_OK: Final = 200
@@ -173,7 +164,7 @@ class Demo:
         if not isinstance(clock, ReplayClock):
             raise Conflict("a demo runs on its own clock")
         self.clock = clock
-        self._signers = Signers(self.session.home, self.session.network.network_id, players)
+        self._signers = signers(self.session.home, self.session.network.network_id, players)
         self._shown = 0
         self._refused_before: Counter[str] = Counter()
         self._repeated_before = 0
@@ -196,7 +187,8 @@ class Demo:
         self.clock.set(time_s)
         await self.session.pass_time()
         for player in self.players:
-            await self._agent.enqueue(self._signers.standing(player, time_s))
+            standing = self._signers.standing(player, time_s)
+            await self._agent.enqueue([signed.item for signed in standing])
         await self._deliver()
         await self.nodes.round()
         await self._adopt_sites(time_s)
@@ -231,16 +223,16 @@ class Demo:
 
         `speed`: network seconds a second, 0 for as fast as receipts come. `on_hour(done, total)`.
         """
-        hours = (self.end - self.start) // STEP_S
+        hours = (self.end - self.start) // HOUR_S
         total = hours + AFTER_STEPS
-        first = max(0, (self.clock.now() - self.start) // STEP_S - 1)
-        began, origin = time.monotonic(), self.start + first * STEP_S
+        first = max(0, (self.clock.now() - self.start) // HOUR_S - 1)
+        began, origin = time.monotonic(), self.start + first * HOUR_S
         for hour in range(first, total):
-            at = self.start + hour * STEP_S
+            at = self.start + hour * HOUR_S
             if hour < hours:
                 await self._hour(at)
             else:
-                self.clock.set(self.end + (hour - hours + 1) * STEP_S // 2)
+                self.clock.set(self.end + (hour - hours + 1) * HOUR_S // 2)
             await self.nodes.round()
             for line in await self._finished():
                 yield line
@@ -251,21 +243,13 @@ class Demo:
 
     async def _hour(self, at: int) -> None:
         """Let every device say what the hour from `at` was, once it is over."""
-        self.clock.set(at + STEP_S)
+        self.clock.set(at + HOUR_S)
         await self.session.pass_time()
-        items: list[Item] = []
-        hostile: list[Item] = []
-        for player in self.players:
-            strangers = {a.name for a in player.world.cast.actors if not a.enrolled}
-            for submission in player.world.step(at, at + STEP_S):
-                honest = submission.actor == submission.poses_as and not submission.repeats
-                own = honest and submission.actor not in strangers
-                item = self._signers.sign(player, submission)
-                (items if own else hostile).append(item)
-        await self._agent.enqueue(items)
+        said = self._signers.said(at, at + HOUR_S)
+        await self._agent.enqueue([signed.item for signed in said.own])
         await self._deliver()
-        if hostile:
-            await self._attack(hostile)
+        if said.hostile:
+            await self._attack(said.hostile)
 
     async def _deliver(self) -> None:
         """Return when every statement has its receipt, or its refusal."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from commonworks.errors import NotFound, Unavailable
+from commonworks.gateway import authorize
 from commonworks.ports import Log
 from commonworks.translog.tiles import Read
 from commonworks.transport.client import HttpTransport
 from commonworks.transport.logs import DirectoryLog, HttpLog
-from commonworks.wiring.session import Session, authorize
+from commonworks.wiring.session import Session
 
 TIMEOUT_S: Final = 30
 
@@ -92,6 +93,6 @@ def open_source(
     leave = None
     if reader is not None:
         account = session.home.account(reader)
-        leave = authorize(account, session.network, log_id, session.clock)
+        leave = authorize(account, session.network.network_id, log_id, session.clock)
     log = HttpLog(transport, place, authorization=leave)
     return LogSource(log=log, read=sync_reader(place))

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from commonworks.chain.client import ChainClient
 from commonworks.crypto.keys import PrivateKey
 from commonworks.errors import Conflict, NotFound, Unavailable
-from commonworks.gateway import Gateway, GatewaySettings
+from commonworks.gateway import Gateway, GatewaySettings, authorize
 from commonworks.model import GatewayRegistered
 from commonworks.ports import Log
 from commonworks.storage.files import FileStore
@@ -25,7 +25,7 @@ from commonworks.transport.logs import HttpLog
 from commonworks.transport.server import serve
 from commonworks.verifier.role import Trouble, Verifier
 from commonworks.wiring.founding import GATEWAY, VERIFIER
-from commonworks.wiring.session import Session, authorize
+from commonworks.wiring.session import Session
 
 ROUND_S: Final = 1.0
 """Real time between two rounds of a network that stays."""
@@ -105,7 +105,7 @@ async def run_nodes(session: Session) -> AsyncIterator[Nodes]:
 
         def open_log(entry: GatewayRegistered) -> Log:
             at = url if entry.log_id == gateway.log_id else entry.endpoint
-            leave = authorize(account, session.network, entry.log_id, session.clock)
+            leave = authorize(account, session.network.network_id, entry.log_id, session.clock)
             return HttpLog(transport, at, authorization=leave)
 
         verifier = Verifier(

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from eth_account import Account
-from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.client import ChainClient
@@ -18,7 +16,6 @@ from commonworks.chain.embedded import ChainConfig, EmbeddedChain, find_anvil, l
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.manifest import Manifest
 from commonworks.errors import Conflict, NotFound
-from commonworks.gateway import SealedRequest, encode_authorization, request_text
 from commonworks.model import GatewayRegistered, Network
 from commonworks.ports import Clock
 from commonworks.resources.base import Resource
@@ -33,9 +30,6 @@ EMBEDDED_CHAIN_ID: Final = 31_337
 
 BEFORE_GENESIS_S: Final = 86_400
 """How long before the network's genesis a demo's chain begins: time to found it."""
-
-SIGNED_REQUEST_S: Final = 1_800
-"""How long a signed request for sealed payloads holds, network time."""
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
 """Root of a checkout, where npm put the embedded chain."""
@@ -179,27 +173,3 @@ async def attach(
 def gateway_note_key(gateway: GatewayRegistered) -> NoteKey:
     """Return the key that a registered gateway's checkpoints are checked with."""
     return note_key(gateway.origin, gateway.note_key)
-
-
-def authorize(
-    account: LocalAccount, network: Network, log_id: bytes, clock: Clock
-) -> Callable[[], str]:
-    """Return what signs requests for the sealed payloads of a log, renewed when they expire."""
-    held: tuple[int, str] | None = None
-
-    def header() -> str:
-        nonlocal held
-        now = clock.now()
-        if held is None or held[0] - now < SIGNED_REQUEST_S // 2:
-            expires = now + SIGNED_REQUEST_S
-            text = request_text(network.network_id, log_id, expires)
-            signed = Account.sign_message(encode_defunct(text=text), account.key)
-            request = SealedRequest(
-                account=bytes.fromhex(account.address[2:]),
-                expires=expires,
-                signature=bytes(signed.signature),
-            )
-            held = (expires, encode_authorization(request))
-        return held[1]
-
-    return header

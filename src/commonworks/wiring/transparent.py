@@ -9,13 +9,14 @@ from typing import Final
 
 from commonworks.crypto import cose
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
+from commonworks.gateway import authorize
 from commonworks.statements.codec import Item
 from commonworks.transport.client import HttpTransport
 from commonworks.transport.gateway_app import SUBMIT_PATH
 from commonworks.transport.logs import DirectoryLog, HttpLog
 from commonworks.verifier.reader import log_size, read_items
 from commonworks.wiring.nodes import run_nodes
-from commonworks.wiring.session import Session, authorize
+from commonworks.wiring.session import Session
 
 HEADER_RECEIPTS: Final = 394
 
@@ -54,7 +55,7 @@ async def transparent_statement(session: Session, gateway: str, entry: int) -> b
         log: DirectoryLog | HttpLog = DirectoryLog(folder)
         if not (folder / "log").is_dir():
             account = session.home.account("founder")
-            leave = authorize(account, session.network, registered.log_id, session.clock)
+            leave = authorize(account, session.network.network_id, registered.log_id, session.clock)
             log = HttpLog(transport, registered.endpoint, authorization=leave)
         size = await log_size(log)
         if not 0 <= entry < size:
