@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import cbor2
-
-from commonworks.errors import Corrupt, require
+from commonworks.crypto import cbor
+from commonworks.errors import Corrupt, InvalidInput, require
 
 MAGIC: Final = b"CWJRNL1\n"
 MARKER_BYTES: Final = 8
@@ -163,11 +162,11 @@ def encode_record(record: Record) -> bytes:
     """Return a record's CBOR."""
     if isinstance(record, Accepted):
         require(0 < len(record.raw) <= MAX_RAW_TRANSACTION_BYTES, "a transaction has a limit")
-        return cbor2.dumps([_ACCEPTED, record.raw], canonical=True)
+        return cbor.encode([_ACCEPTED, record.raw])
     if isinstance(record, Mined):
         values = [_MINED, record.number, record.timestamp, record.hash, list(record.transactions)]
-        return cbor2.dumps(values, canonical=True)
-    return cbor2.dumps([_DROPPED, list(record.transactions)], canonical=True)
+        return cbor.encode(values)
+    return cbor.encode([_DROPPED, list(record.transactions)])
 
 
 def encode_group(records: Sequence[bytes]) -> bytes:
@@ -188,11 +187,11 @@ def decode_group(frame: Frame, *, where: str) -> tuple[Record, ...]:
     Raises: Corrupt when the content is not what section 3 says; a crash cannot cause that.
     """
     try:
-        values = cbor2.loads(frame.payload)
+        values = cbor.decode(frame.payload)
         if not isinstance(values, list) or not values:
             raise ValueError("not an array")
         return tuple(_record(value) for value in values)
-    except (cbor2.CBORDecodeError, ValueError) as error:
+    except (InvalidInput, ValueError) as error:
         raise Corrupt(
             f"{where} holds an unknown record at byte {frame.offset}",
             hint="was it written by a newer version? otherwise restore it from a backup",

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-import cbor2
-
 from commonworks.chain.embedded import frames
 from commonworks.chain.embedded.config import Head
 from commonworks.chain.embedded.files import replace_file, storage_failure, write_all
 from commonworks.chain.embedded.frames import Accepted, Dropped, Mined, Record
+from commonworks.crypto import cbor
 from commonworks.crypto.hashes import keccak256
-from commonworks.errors import CommonworksError, Conflict, Corrupt
+from commonworks.errors import CommonworksError, Conflict, Corrupt, InvalidInput
 
 FORMAT: Final = "commonworks-journal/1"
 
@@ -81,8 +80,8 @@ class Reader:
     def settings(self) -> dict[str, object]:
         """Return the header's map."""
         try:
-            value = cbor2.loads(self._header.payload)
-        except (cbor2.CBORDecodeError, ValueError) as error:
+            value = cbor.decode(self._header.payload)
+        except (InvalidInput, ValueError) as error:
             raise Corrupt(f"{self._path} has an unreadable header") from error
         if not isinstance(value, dict) or not isinstance(value.get("genesis"), bytes):
             raise Corrupt(f"{self._path} has an unknown header")
@@ -152,7 +151,7 @@ def create(path: Path, settings: Settings) -> None:
     header = frames.encode_frame(
         marker=marker,
         offset=len(frames.MAGIC),
-        payload=cbor2.dumps({"format": FORMAT, **settings}, canonical=True),
+        payload=cbor.encode({"format": FORMAT, **settings}),
     )
     replace_file(path, frames.MAGIC + header)
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cbor2
-
 from commonworks.chain.embedded.config import Head
 from commonworks.chain.embedded.files import replace_file, storage_failure
-from commonworks.errors import Corrupt
+from commonworks.crypto import cbor
+from commonworks.errors import Corrupt, InvalidInput
 
 MAGIC: Final = b"CWSNAP1\n"
 KEEP: Final = 2
@@ -39,7 +38,7 @@ def write(folder: Path, snapshot: Snapshot) -> None:
     Raises: Unavailable when there is no room, Corrupt when the disk fails.
     """
     head = snapshot.head
-    payload = cbor2.dumps([head.number, head.timestamp, head.hash, snapshot.state], canonical=True)
+    payload = cbor.encode([head.number, head.timestamp, head.hash, snapshot.state])
     checksum = zlib.crc32(payload).to_bytes(_CHECKSUM_BYTES, "big")
     path = folder / f"{head.number:012d}{_SUFFIX}"
     try:
@@ -94,10 +93,10 @@ def _decode(data: bytes) -> Snapshot | None:
     if data[: len(MAGIC)] != MAGIC or not payload or zlib.crc32(payload) != checksum:
         return None
     try:
-        match cbor2.loads(payload):
+        match cbor.decode(payload):
             case [int(number), int(timestamp), bytes(block), bytes(state)]:
                 head = Head(number=number, timestamp=timestamp, hash=block)
                 return Snapshot(head=head, state=state)
-    except (cbor2.CBORDecodeError, ValueError):
+    except (InvalidInput, ValueError):
         return None
     return None
