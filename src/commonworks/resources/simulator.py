@@ -79,15 +79,15 @@ class World(Protocol):
 
     cast: Cast
 
-    def site(self, thumbprints: Mapping[str, bytes]) -> Columns | None:
+    def site(self, thumbprints: Mapping[str, bytes], /) -> Columns | None:
         """Return the site table's columns; None where the resource has no site."""
         ...
 
-    def standing(self, actor: str) -> Sequence[tuple[Kind, Columns]]:
+    def standing(self, actor: str, /) -> Sequence[tuple[Kind, Columns]]:
         """Return what a device signs once, before the first epoch (its order, for example)."""
         ...
 
-    def step(self, start_s: int, end_s: int) -> Sequence[Submission]:
+    def step(self, start_s: int, end_s: int, /) -> Sequence[Submission]:
         """Return what all devices send for the span of event time [start, end)."""
         ...
 
@@ -95,7 +95,7 @@ class World(Protocol):
 class Simulator(Protocol):
     """Makes worlds. Those of several resources share one network, hence one start."""
 
-    def natural_start(self, season: str) -> int | None:
+    def natural_start(self, season: str, /) -> int | None:
         """Return where recorded data begin, Unix seconds; None where any start is as good."""
         ...
 

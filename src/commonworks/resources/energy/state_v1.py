@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonworks.crypto import cbor
+from commonworks.errors import CommonworksError, Corrupt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -87,10 +88,19 @@ def encode(state: EnergyState) -> bytes:
 
 
 def decode(data: bytes) -> EnergyState:
-    """Return the state that `encode` wrote; empty bytes are the first state."""
+    """Return the state that `encode` wrote; empty bytes are the first state.
+
+    Raises: Corrupt when it is anything else.
+    """
     if not data:
         return EMPTY
-    fields: Any = cbor.decode(data)
+    try:
+        return _read(cbor.decode(data))
+    except (CommonworksError, TypeError, ValueError) as error:
+        raise Corrupt(f"the state of energy cannot be read ({error})") from error
+
+
+def _read(fields: Any) -> EnergyState:
     readings, orders, residues = fields
     return EnergyState(
         readings={
