@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from commonworks.cli.shell import (
     amount,
     asynchronous,
     json_option,
+    program,
     put_json,
     say,
 )
@@ -26,6 +28,7 @@ from commonworks.resources.simulator import SEASONS
 from commonworks.wiring.demo import Claim, Demo, DemoSettings, EpochLine, open_demo, savings_micro
 from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import keep_running
+from commonworks.wiring.records import name_of
 
 WEI_DECIMALS: Final = 18
 
@@ -105,7 +108,7 @@ async def play(
         last = lines[-1].settlement if lines else None
         claim = await running.claim(names, last) if last else None
         if last is not None:
-            _show_end(running, [line.settlement for line in lines], names, claim)
+            _show_end(running, [line.settlement for line in lines], claim)
         if as_json:
             put_json(_document(running, lines, claim))
         if serve:
@@ -139,7 +142,9 @@ def _figures(resources: Mapping[str, Resource], settled: Settlement) -> str:
     for part in settled.resources:
         for figure in resources[part.resource].figures:
             value = part.summary.get(figure.key, 0)
-            parts.append(f"{figure.label} {amount(value, figure.scale)} {figure.unit}")
+            parts.append(
+                f"{figure.label} {amount(value, figure.scale, figure.digits)} {figure.unit}"
+            )
     return ", ".join(parts)
 
 
@@ -148,7 +153,9 @@ def _show_epoch(running: Demo, line: EpochLine) -> None:
     currency = f"{amount(settled.paid_micro, running.session.manifest.currency_decimals)}"
     symbol = running.session.manifest.token_symbol
     say()
-    say(f"epoch {settled.epoch}: {len(settled.verdicts):,} statements")
+    start = datetime.fromtimestamp(network.epoch_start(settled.epoch), UTC)
+    count = f"{len(settled.verdicts):,} statements"
+    say(f"epoch {settled.epoch}: from {start:%Y-%m-%d %H:%M} UTC, {count}")
     say(f"  rejected    {_counts(line.rejected)}")
     say(f"  reduced     {_counts(line.reduced)} (intervals)")
     say(f"  refused     {_counts(line.refused)} (by the gateway), replays {line.repeated}")
@@ -164,7 +171,6 @@ def _show_epoch(running: Demo, line: EpochLine) -> None:
 def _show_end(
     running: Demo,
     settled: Sequence[Settlement],
-    names: Mapping[bytes, str],
     claim: Claim | None,
 ) -> None:
     manifest, code = running.session.manifest, running.session.network.currency_code
@@ -174,7 +180,7 @@ def _show_end(
     say(f"The members saved {amount(saved, decimals)} {code} against the utility alone.")
     say("Who earned what:")
     for account, currency, token in running.earnings(settled[-1]):
-        name = names.get(account, address_text(account))
+        name = name_of(running.session.home, account)
         say(
             f"  {name:<14} {amount(currency, decimals):>10} {code} "
             f"{amount(token, WEI_DECIMALS):>12} {symbol}"
@@ -186,8 +192,8 @@ def _show_end(
         )
     home = running.session.home.path
     say("Check it yourself:")
-    say(f"  commonworks audit {settled[-1].epoch} --home {home}")
-    say(f"  commonworks log check {home}/gateways/gateway-1")
+    say(f"  {program()} audit {settled[-1].epoch} --home {home}")
+    say(f"  {program()} log check --home {home}")
 
 
 def _document(running: Demo, lines: Sequence[EpochLine], claim: Claim | None) -> dict[str, Any]:

@@ -85,6 +85,14 @@ def asynchronous(
     return wrapped
 
 
+def program() -> str:
+    """Return the command as it was called, for hints that can be copied."""
+    called = Path(sys.argv[0])
+    if called.is_absolute() and called.is_relative_to(Path.cwd()):
+        return str(called.relative_to(Path.cwd()))
+    return str(called) if called.name == "commonworks" else "commonworks"
+
+
 def say(text: str = "") -> None:
     """Tell people something (stderr)."""
     click.echo(text, err=True)

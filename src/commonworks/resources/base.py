@@ -150,6 +150,8 @@ class Figure:
     """Unit after shifting by `scale` places."""
     scale: int
     """Decimal places between the integer and the unit shown: 3 for thousandths."""
+    digits: int = 2
+    """Decimal places shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
