@@ -494,6 +494,28 @@ contract SettlementTest is World {
         settlement.finalise(0, r);
     }
 
+    /// @dev Three stakes of 1: two thirds are 666,666.67 ppm, which is less than 666,667.
+    function test_the_quorum_rounds_up() external {
+        vm.prank(governance);
+        policy.set("verifier_bond_min_wei", 1);
+        for (uint256 i = 0; i < 4; ++i) {
+            uint256 amount = nodes.bondOf(verifiers[i]);
+            vm.prank(verifiers[i]);
+            nodes.startUnbonding(i < 3 ? amount - 1 : amount);
+        }
+        closeEmpty(0);
+        Result memory r = plainResult(0);
+        attestAs(0, 0, r);
+        attestAs(1, 0, r);
+        bytes32 digest = settlement.digestFor(0, r);
+        (, uint256 needed,) = settlement.supportOf(0, digest);
+        vm.assertEq(needed, 3, "all three");
+        vm.expectRevert(abi.encodeWithSelector(Settlement.NoQuorum.selector, 0, digest, 2, 3));
+        settlement.finalise(0, r);
+        attestAs(2, 0, r);
+        settlement.finalise(0, r);
+    }
+
     /// @dev Any set of attesters, for one of two results: only a quorum's result is final.
     function testFuzz_only_a_quorum_finalises(uint256 seed) external {
         closeEmpty(0);
