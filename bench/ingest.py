@@ -18,7 +18,9 @@ from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import require
 from commonworks.gateway import NOTE_KEY, Gateway, GatewaySettings
-from commonworks.model import Network
+from commonworks.model import (
+    Network,
+)
 from commonworks.statements.codec import Item, decode_statement, sign_record, verify_signature
 from commonworks.statements.model import Column, DType, Kind, Reason, Schema, Signer
 from commonworks.storage.files import FileStore

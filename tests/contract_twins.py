@@ -30,7 +30,15 @@ from commonworks.chain.transactions import Call
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import Conflict
-from commonworks.model import AssetTotal, Commitment, Event, Tip, Total
+from commonworks.events import (
+    AssetTotal,
+    Commitment,
+    Event,
+    Tip,
+)
+from commonworks.model import (
+    Total,
+)
 from commonworks.settlement import payout
 from commonworks.simulation.contracts import ContractsModel, ModelPlan
 from commonworks.simulation.governance import Parameter

@@ -11,7 +11,9 @@ from commonworks.crypto import cbor, cose
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
 from commonworks.gateway import NOTE_KEY, RECEIPT_KEY, Gateway, GatewaySettings, Positions
-from commonworks.model import Network
+from commonworks.model import (
+    Network,
+)
 from commonworks.ports import Chain, Clock, Store
 from commonworks.statements.codec import Item, sign_binding, sign_record
 from commonworks.statements.model import Column, DType, Kind, Schema, Signer

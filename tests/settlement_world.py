@@ -12,29 +12,31 @@ from dataclasses import replace
 
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.model import (
+from commonworks.events import (
     Deposited,
     Enrolled,
-    Entry,
     Event,
-    Evidence,
-    Facts,
-    Network,
-    Outcome,
     ParameterDefined,
-    Payment,
     Position,
     Range,
     ReferenceSet,
     RegistrarSet,
-    Settlement,
     SiteAdopted,
     SpendLimitSet,
+    Transferred,
+    WithdrawalRequested,
+)
+from commonworks.model import (
+    Entry,
+    Evidence,
+    Facts,
+    Network,
+    Outcome,
+    Payment,
+    Settlement,
     State,
     Total,
-    Transferred,
     Verdict,
-    WithdrawalRequested,
     Work,
 )
 from commonworks.policy import KERNEL_PARAMETERS, Parameter, Policy

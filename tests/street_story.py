@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
 
-from commonworks.model import Entry, Evidence, Facts, ResourceResult, Settlement, Side, State
+from commonworks.model import (
+    Entry,
+    Evidence,
+    Facts,
+    ResourceResult,
+    Settlement,
+    Side,
+    State,
+)
 from commonworks.resources.energy.reasons import Why
 from commonworks.resources.energy.views import views
 from commonworks.settlement.emission import emission_wei

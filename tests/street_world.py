@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from commonworks.model import IntervalVerdict, Settlement
+from commonworks.model import (
+    IntervalVerdict,
+    Settlement,
+)
 from commonworks.resources.energy import RESOURCE as ENERGY
 from commonworks.resources.energy.readings import INTERVAL_S, NO_PARENT, ORDER, REPLACE, REPORT
 from commonworks.resources.energy.readings import SITE as SITE_SCHEMA

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from commonworks.crypto.keys import PrivateKey
-from commonworks.model import Commitment, Event, Tip
+from commonworks.events import (
+    Commitment,
+    Event,
+    Tip,
+)
 
 
 class Clock(Protocol):

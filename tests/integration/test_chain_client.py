@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 import chain_kit as kit
+from commonworks import events as said
 from commonworks import model, ports
 from commonworks.chain import logs as chain_logs
 from commonworks.chain.abi import contract, encode
@@ -33,7 +34,14 @@ from commonworks.chain.transactions import Call, Sender
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unauthorized, Unavailable
-from commonworks.model import AssetTotal, Commitment, Tip, Total
+from commonworks.events import (
+    AssetTotal,
+    Commitment,
+    Tip,
+)
+from commonworks.model import (
+    Total,
+)
 from commonworks.settlement import payout
 from commonworks.settlement.commitment import digest, evidence_hash
 
@@ -247,7 +255,7 @@ def test_a_whole_epoch_from_enrolment_to_claim(tmp_path: Path) -> None:
             Total(asset=rig.at.currency, account=kit.address("bob"), earned=3_001, spent=0),
             Total(asset=rig.at.token, account=kit.address("bob"), earned=997, spent=0),
         ]
-        closed = model.Range(log_id=LOG, first=0, size=5, root=ROOT)
+        closed = said.Range(log_id=LOG, first=0, size=5, root=ROOT)
         evidence = evidence_hash(0, [closed])
         commitment = commitment_for(rig, evidence, await policy_hash(rig, 0), totals)
         await verifier.send(ports.Attest(epoch=0, commitment=commitment))
@@ -275,10 +283,10 @@ def test_a_whole_epoch_from_enrolment_to_claim(tmp_path: Path) -> None:
             *["ReferenceSet", "SiteAdopted", "ParameterSet"],
             *["Anchored", "Confirmed", "Closed", "Attested", "Finalised", "Claimed"],
         ]
-        finalised = next(event for event in events if isinstance(event, model.Finalised))
+        finalised = next(event for event in events if isinstance(event, said.Finalised))
         assert finalised.commitment == commitment
         assert finalised.digest == digest(rig.at.network_id, 0, commitment)
-        evidence_event = next(event for event in events if isinstance(event, model.Closed))
+        evidence_event = next(event for event in events if isinstance(event, said.Closed))
         assert (evidence_event.ranges, evidence_event.evidence_hash) == ((closed,), evidence)
         assert evidence_event.at.time == end + kit.GRACE_S + kit.CONFIRM_S
         places = [(event.at.block, event.at.index) for event in events]
@@ -336,7 +344,7 @@ def test_network_time_counts_even_where_no_block_has_shown_it_yet(tmp_path: Path
         await client.send(ports.Close(epoch=0))
         head = await client.head()
         closed = (await client.events(0, head.block))[-1]
-        assert isinstance(closed, model.Closed)
+        assert isinstance(closed, said.Closed)
         assert closed.at.time == head.time == deadline
 
     run(scenario, tmp_path)
@@ -367,7 +375,7 @@ def test_a_refusal_inside_a_batch_is_named_and_the_rest_is_done(tmp_path: Path) 
         with pytest.raises(Conflict, match="KeyAlreadyEnrolled"):
             await members.batch([members.calls.enrol(item) for item in enrolments])
         events = await rig.client().events(0, (await rig.client().head()).block)
-        owners = [event.device for event in events if isinstance(event, model.Enrolled)]
+        owners = [event.device for event in events if isinstance(event, said.Enrolled)]
         assert owners == [1, 2]
         calls = [members.calls.enrol(enrolments[0]), members.calls.approve_bond(1)]
         with pytest.raises(Conflict, match="KeyAlreadyEnrolled"):
@@ -393,7 +401,7 @@ def test_hundreds_of_transactions_of_one_account_keep_their_order(tmp_path: Path
             event.device
             for receipt in receipts
             for event in members.events(receipt)
-            if isinstance(event, model.Enrolled)
+            if isinstance(event, said.Enrolled)
         ]
         assert devices == list(range(1, count + 1))
 
@@ -409,8 +417,8 @@ def test_two_processes_with_one_account_do_not_lose_a_transaction(tmp_path: Path
             *(one.set_spend_limit(1, limit) for limit in range(5)),
         )
         events = await rig.client().events(0, (await rig.client().head()).block)
-        assert sum(isinstance(event, model.Enrolled) for event in events) == 5
-        limits = [event.limit for event in events if isinstance(event, model.SpendLimitSet)]
+        assert sum(isinstance(event, said.Enrolled) for event in events) == 5
+        limits = [event.limit for event in events if isinstance(event, said.SpendLimitSet)]
         assert sorted(limits) == [0, 1, 2, 3, 4]
 
     run(scenario, tmp_path)
@@ -466,7 +474,7 @@ def test_a_strangers_bytes_in_an_event_do_not_stop_the_fold(tmp_path: Path) -> N
         await rig.member("eve").send(Call(to=rig.at.nodes, data=data))
         client = rig.client()
         last = (await client.events(0, (await client.head()).block))[-1]
-        assert isinstance(last, model.VerifierRegistered)
+        assert isinstance(last, said.VerifierRegistered)
         assert last.name == "��"
 
     run(scenario, tmp_path)

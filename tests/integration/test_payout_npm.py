@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from commonworks.model import Total
+from commonworks.model import (
+    Total,
+)
 from commonworks.settlement import payout
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,9 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonworks.model import ResourceResult
+from commonworks.model import (
+    ResourceResult,
+)
 from commonworks.resources.energy.auction_v1 import Offer, clear
 from commonworks.resources.energy.balance_v1 import Claim, Feeder, balance_interval
 from commonworks.resources.energy.registers_v1 import Candidate, trace_registers

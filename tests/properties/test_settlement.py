@@ -12,7 +12,13 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commonworks.model import HeldBinding, PendingStatement, SeenStatement, State, Total
+from commonworks.model import (
+    HeldBinding,
+    PendingStatement,
+    SeenStatement,
+    State,
+    Total,
+)
 from commonworks.settlement import canonical
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.payout import proof, root, verify

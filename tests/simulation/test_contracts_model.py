@@ -10,7 +10,18 @@ import pytest
 from commonworks import ports
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import Conflict
-from commonworks.model import Anchored, Closed, Commitment, Confirmed, Finalised, Range, Tip, Total
+from commonworks.events import (
+    Anchored,
+    Closed,
+    Commitment,
+    Confirmed,
+    Finalised,
+    Range,
+    Tip,
+)
+from commonworks.model import (
+    Total,
+)
 from commonworks.policy import KERNEL_PARAMETERS
 from commonworks.settlement import payout
 from commonworks.settlement.commitment import digest, evidence_hash

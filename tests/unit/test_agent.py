@@ -10,8 +10,14 @@ from commonworks.agent import Agent, AgentSettings, Device, GatewayAddress, Read
 from commonworks.crypto.cbor import decode_sequence
 from commonworks.crypto.keys import PrivateKey
 from commonworks.errors import Corrupt, InvalidInput, Unavailable
+from commonworks.events import (
+    Closed,
+    Event,
+    GatewayRegistered,
+    Position,
+    Range,
+)
 from commonworks.gateway import Gateway
-from commonworks.model import Closed, Event, GatewayRegistered, Position, Range
 from commonworks.ports import Action, Head
 from commonworks.simulation.store import SimulatedStore
 from commonworks.statements.codec import Item

@@ -10,8 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "commonworks"
 PURE = (
-    "errors.py", "units.py", "policy.py", "model.py", "crypto", "statements", "translog",
-    "resources", "settlement",
+    "errors.py", "units.py", "policy.py", "events.py", "model.py", "crypto", "statements",
+    "translog", "resources", "settlement",
 )  # fmt: skip
 FORBIDDEN = {
     "asyncio", "datetime", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
@@ -25,9 +25,9 @@ EXEMPT = {
     "resources/energy/street.py": {"importlib"},
 }
 KERNEL = (
-    "errors.py", "units.py", "policy.py", "model.py", "ports.py", "crypto", "statements",
-    "translog", "resources/base.py", "resources/simulator.py", "settlement", "gateway",
-    "verifier", "agent", "chain", "storage", "transport", "simulation",
+    "errors.py", "units.py", "policy.py", "events.py", "model.py", "ports.py", "crypto",
+    "statements", "translog", "resources/base.py", "resources/simulator.py", "settlement",
+    "gateway", "verifier", "agent", "chain", "storage", "transport", "simulation",
 )  # fmt: skip
 RESOURCE_WORDS = re.compile(
     r"\b(energy|kwh|[a-z_]*_wh|watts?|smart.?meters?|photovoltaic|feeders?|kilowatt\w*)\b",

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from commonworks.model import Settlement
+from commonworks.model import (
+    Settlement,
+)
 from commonworks.resources.energy import RESOURCE as ENERGY
 from commonworks.resources.energy.reasons import Why
 from commonworks.resources.energy.simulate import SIMULATOR

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from commonworks.model import Settlement
+from commonworks.model import (
+    Settlement,
+)
 from commonworks.resources.energy.auction_v1 import NOTHING, Clearing, Match, Offer, clear
 from commonworks.resources.energy.reasons import PURPOSES, Purpose, Why
 from commonworks.resources.energy.views import device_bills, views
@@ -312,6 +314,13 @@ class TestUtility:
     def test_without_funds_it_takes_no_part(self) -> None:
         street = charged(energy_utility_account=number("utility"))
         assert paid(once(street, sun=70, house=110)) == {}
+
+    def test_nothing_for_export_that_no_feeder_saw(self) -> None:
+        street = self.street(10**9)
+        street.orders(sun=0, house=-307_000)
+        flows = {"sun": [(0, 100)] * 4, "house": [(0, 0)] * 4}
+        street.measure(0, flows, feeder=[None] * 4)
+        assert paid(street.settle()) == {}
 
     def test_late_energy(self) -> None:
         street = self.street(10**9)

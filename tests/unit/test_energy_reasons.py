@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from commonworks.model import Settlement, Side
+from commonworks.model import (
+    Settlement,
+    Side,
+)
 from commonworks.resources.energy.reasons import REASONS, Why
 from commonworks.statements.codec import Item
 from commonworks.statements.model import Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from eth_abi.abi import encode
 
-from commonworks import model
+from commonworks import events
 from commonworks.chain.abi import WATCHED, contract, decode_refusal
 from commonworks.chain.events import commitment_of, commitment_values, decode_log
 from commonworks.chain.logs import RawLog
@@ -14,9 +14,9 @@ from commonworks.errors import Corrupt
 
 A, B = b"\xa1" * 20, b"\xb2" * 20
 W1, W2, W3 = (bytes([n]) * 32 for n in (1, 2, 3))
-AT = model.Position(block=7, time=1_000_003, index=5, tx=W3)
+AT = events.Position(block=7, time=1_000_003, index=5, tx=W3)
 
-COMMITMENT = model.Commitment(
+COMMITMENT = events.Commitment(
     previous_digest=bytes([11]) * 32,
     evidence_hash=bytes([12]) * 32,
     facts_hash=bytes([13]) * 32,
@@ -27,8 +27,8 @@ COMMITMENT = model.Commitment(
     payout_root=bytes([18]) * 32,
     minted_wei=19,
     totals=(
-        model.AssetTotal(asset=A, earned=23, spent=29),
-        model.AssetTotal(asset=B, earned=31, spent=37),
+        events.AssetTotal(asset=A, earned=23, spent=29),
+        events.AssetTotal(asset=B, earned=31, spent=37),
     ),
 )
 RESULT = f"({'bytes32,' * 8}uint256,(address,uint256,uint256)[])"
@@ -58,7 +58,7 @@ def number(value: int) -> bytes:
     return word("uint256", value)
 
 
-CASES: list[tuple[str, RawLog, model.Event]] = [
+CASES: list[tuple[str, RawLog, events.Event]] = [
     (
         "Devices",
         log(
@@ -67,7 +67,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["int8", "bytes", "bytes32", "uint64", "address"],
             [-8, b"k" * 32, W2, 41, B],
         ),
-        model.Enrolled(
+        events.Enrolled(
             at=AT,
             device=3,
             owner=A,
@@ -82,7 +82,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
     (
         "Devices",
         log("Transfer(address,address,uint256)", [address(A), address(B), number(3)], [], []),
-        model.Transferred(at=AT, device=3, sender=A, receiver=B),
+        events.Transferred(at=AT, device=3, sender=A, receiver=B),
     ),
     (
         "Devices",
@@ -92,7 +92,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["int8", "bytes", "bool"],
             [-7, b"k" * 64, True],
         ),
-        model.RegistrarSet(
+        events.RegistrarSet(
             at=AT,
             resource=W1,
             thumbprint=W2,
@@ -104,12 +104,12 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
     (
         "Devices",
         log("ReferenceSet(uint256,bool)", [number(5)], ["bool"], [False]),
-        model.ReferenceSet(at=AT, device=5, admitted=False),
+        events.ReferenceSet(at=AT, device=5, admitted=False),
     ),
     (
         "Devices",
         log("SiteAdopted(bytes32,bytes32,bytes32)", [W1, W2], ["bytes32"], [W3]),
-        model.SiteAdopted(at=AT, resource=W1, site=W2, statement=W3),
+        events.SiteAdopted(at=AT, resource=W1, site=W2, statement=W3),
     ),
     (
         "Nodes",
@@ -119,7 +119,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["string", "string", "string", "bytes", "bytes"],
             ["north", "origin", "http://x", b"n" * 32, b"r" * 64],
         ),
-        model.GatewayRegistered(
+        events.GatewayRegistered(
             at=AT,
             operator=A,
             name="north",
@@ -138,12 +138,12 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["string", "string"],
             ["eye", "http://y"],
         ),
-        model.VerifierRegistered(at=AT, operator=A, name="eye", endpoint="http://y"),
+        events.VerifierRegistered(at=AT, operator=A, name="eye", endpoint="http://y"),
     ),
     (
         "Nodes",
         log("Bonded(address,uint256)", [address(A)], ["uint256"], [43]),
-        model.Bonded(at=AT, operator=A, amount=43),
+        events.Bonded(at=AT, operator=A, amount=43),
     ),
     (
         "Nodes",
@@ -153,7 +153,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["uint256", "uint64"],
             [43, 47],
         ),
-        model.UnbondingStarted(at=AT, operator=A, amount=43, ready_at=47),
+        events.UnbondingStarted(at=AT, operator=A, amount=43, ready_at=47),
     ),
     (
         "Policy",
@@ -163,17 +163,17 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["int256", "int256", "int256", "uint64"],
             [-5, -7, 11, 13],
         ),
-        model.ParameterDefined(at=AT, key=W1, value=-5, minimum=-7, maximum=11, from_epoch=13),
+        events.ParameterDefined(at=AT, key=W1, value=-5, minimum=-7, maximum=11, from_epoch=13),
     ),
     (
         "Policy",
         log("ParameterSet(bytes32,int256,uint64)", [W1], ["int256", "uint64"], [-5, 13]),
-        model.ParameterSet(at=AT, key=W1, value=-5, from_epoch=13),
+        events.ParameterSet(at=AT, key=W1, value=-5, from_epoch=13),
     ),
     (
         "Settlement",
         log("Anchored(bytes32,uint64,bytes32)", [W1], ["uint64", "bytes32"], [53, W2]),
-        model.Anchored(at=AT, log_id=W1, size=53, root=W2),
+        events.Anchored(at=AT, log_id=W1, size=53, root=W2),
     ),
     (
         "Settlement",
@@ -183,13 +183,13 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["(bytes32,uint64,bytes32)[]"],
             [[(W1, 53, W2), (W2, 59, W3)]],
         ),
-        model.Confirmed(
+        events.Confirmed(
             at=AT,
             epoch=2,
             verifier=A,
             tips=(
-                model.Tip(log_id=W1, size=53, root=W2),
-                model.Tip(log_id=W2, size=59, root=W3),
+                events.Tip(log_id=W1, size=53, root=W2),
+                events.Tip(log_id=W2, size=59, root=W3),
             ),
         ),
     ),
@@ -201,17 +201,17 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["bytes32", "(bytes32,uint64,uint64,bytes32)[]"],
             [W3, [(W1, 53, 61, W2)]],
         ),
-        model.Closed(
+        events.Closed(
             at=AT,
             epoch=2,
             evidence_hash=W3,
-            ranges=(model.Range(log_id=W1, first=53, size=61, root=W2),),
+            ranges=(events.Range(log_id=W1, first=53, size=61, root=W2),),
         ),
     ),
     (
         "Settlement",
         log("Attested(uint64,address,bytes32)", [number(2), address(A)], ["bytes32"], [W1]),
-        model.Attested(at=AT, epoch=2, verifier=A, digest=W1),
+        events.Attested(at=AT, epoch=2, verifier=A, digest=W1),
     ),
     (
         "Settlement",
@@ -228,7 +228,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
                 ),
             ],
         ),
-        model.Finalised(at=AT, epoch=2, digest=W1, commitment=COMMITMENT),
+        events.Finalised(at=AT, epoch=2, digest=W1, commitment=COMMITMENT),
     ),
     (
         "Vault",
@@ -238,7 +238,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["uint256", "address"],
             [67, A],
         ),
-        model.Deposited(at=AT, asset=A, account=B, amount=67, sender=A),
+        events.Deposited(at=AT, asset=A, account=B, amount=67, sender=A),
     ),
     (
         "Vault",
@@ -248,7 +248,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["uint256"],
             [67],
         ),
-        model.WithdrawalRequested(at=AT, request=9, asset=A, account=B, amount=67),
+        events.WithdrawalRequested(at=AT, request=9, asset=A, account=B, amount=67),
     ),
     (
         "Vault",
@@ -258,7 +258,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["uint256"],
             [71],
         ),
-        model.SpendLimitSet(at=AT, account=A, device=3, limit=71),
+        events.SpendLimitSet(at=AT, account=A, device=3, limit=71),
     ),
     (
         "Vault",
@@ -268,7 +268,7 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
             ["uint256", "uint64"],
             [73, 2],
         ),
-        model.Claimed(at=AT, asset=A, account=B, amount=73, epoch=2),
+        events.Claimed(at=AT, asset=A, account=B, amount=73, epoch=2),
     ),
 ]
 
@@ -276,15 +276,15 @@ CASES: list[tuple[str, RawLog, model.Event]] = [
 @pytest.mark.parametrize(
     ("source", "raw", "expected"), CASES, ids=[type(case[2]).__name__ for case in CASES]
 )
-def test_a_log_becomes_its_event(source: str, raw: RawLog, expected: model.Event) -> None:
+def test_a_log_becomes_its_event(source: str, raw: RawLog, expected: events.Event) -> None:
     assert decode_log(source, raw, AT.time) == expected
 
 
 def test_every_event_class_of_the_model_is_covered_here() -> None:
     declared = {
         name
-        for name, value in vars(model).items()
-        if isinstance(value, type) and issubclass(value, model.Event) and value is not model.Event
+        for name, value in vars(events).items()
+        if isinstance(value, type) and issubclass(value, events.Event) and value is not events.Event
     }
     assert {type(case[2]).__name__ for case in CASES} == declared
 
@@ -311,7 +311,7 @@ def test_a_name_that_is_not_utf8_still_decodes() -> None:
         [b"\xff\xfeeye", b"\xc3"],
     )
     event = decode_log("Nodes", raw, AT.time)
-    assert isinstance(event, model.VerifierRegistered)
+    assert isinstance(event, events.VerifierRegistered)
     assert event.name == "��eye"
 
 

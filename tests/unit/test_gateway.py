@@ -11,8 +11,7 @@ from commonworks.crypto import cbor
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm
 from commonworks.errors import Conflict, Corrupt, InvalidInput, Unavailable
-from commonworks.gateway import Gateway, MemoryPositions
-from commonworks.model import (
+from commonworks.events import (
     Anchored,
     Enrolled,
     Event,
@@ -21,6 +20,7 @@ from commonworks.model import (
     RegistrarSet,
     Tip,
 )
+from commonworks.gateway import Gateway, MemoryPositions
 from commonworks.ports import Action, Anchor, Head
 from commonworks.simulation.store import Fault, SimulatedStore
 from commonworks.statements.codec import Item

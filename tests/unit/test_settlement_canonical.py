@@ -11,7 +11,15 @@ import pytest
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, InvariantBroken
-from commonworks.model import AssetTotal, Commitment, Range, State, Total
+from commonworks.events import (
+    AssetTotal,
+    Commitment,
+    Range,
+)
+from commonworks.model import (
+    State,
+    Total,
+)
 from commonworks.settlement import canonical
 from commonworks.settlement.commitment import digest, evidence_hash
 from commonworks.settlement.state import INITIAL, state_hash

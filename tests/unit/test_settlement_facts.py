@@ -7,7 +7,13 @@ import pytest
 from commonworks.crypto.hashes import keccak256
 from commonworks.crypto.keys import Algorithm
 from commonworks.errors import InvalidInput
-from commonworks.model import Enrolled, ParameterDefined, ParameterSet, RegistrarSet, SiteAdopted
+from commonworks.events import (
+    Enrolled,
+    ParameterDefined,
+    ParameterSet,
+    RegistrarSet,
+    SiteAdopted,
+)
 from commonworks.settlement.facts import NO_HISTORY, key_of, policy_at, text_of, word_of
 from settlement_world import (
     BEFORE_S,

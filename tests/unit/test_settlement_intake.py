@@ -9,7 +9,10 @@ import pytest
 from commonworks.crypto import cbor, cose
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm
-from commonworks.model import Outcome, Settlement
+from commonworks.model import (
+    Outcome,
+    Settlement,
+)
 from commonworks.policy import KERNEL_PARAMETERS
 from commonworks.resources.base import Visibility
 from commonworks.statements.codec import Item

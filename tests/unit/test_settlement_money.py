@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from commonworks.errors import InvalidInput, InvariantBroken
-from commonworks.model import Payment, Reward
+from commonworks.model import (
+    Payment,
+    Reward,
+)
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.settle import settle
 from commonworks.units import PPM, WEI

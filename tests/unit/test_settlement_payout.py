@@ -10,7 +10,9 @@ import pytest
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import NotFound
-from commonworks.model import Total
+from commonworks.model import (
+    Total,
+)
 from commonworks.settlement.payout import EMPTY_ROOT, leaf_hash, proof, root, verify
 from settlement_world import CURRENCY, TOKEN, account
 

@@ -14,7 +14,9 @@ import pytest
 
 from commonworks import units
 from commonworks.errors import InvariantBroken
-from commonworks.model import Total
+from commonworks.model import (
+    Total,
+)
 from commonworks.resources.energy import auction_v1, balance_v1, market_v1, registers_v1, verify_v1
 from commonworks.settlement import emission, intake, payout, settle
 from street_story import (

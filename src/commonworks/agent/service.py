@@ -19,7 +19,11 @@ from commonworks.agent.queue import Pending, Queue
 from commonworks.crypto.cbor import decode_sequence
 from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import InvalidInput, Unavailable
-from commonworks.model import Closed, Event, GatewayRegistered
+from commonworks.events import (
+    Closed,
+    Event,
+    GatewayRegistered,
+)
 from commonworks.ports import Chain, Clock, Keys, Store, Transport
 from commonworks.statements.codec import Item
 from commonworks.statements.model import MAX_ITEMS_PER_POST

@@ -21,7 +21,9 @@ from commonworks.chain.messages import (
 from commonworks.chain.transactions import Call
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import InvalidInput
-from commonworks.model import Total
+from commonworks.model import (
+    Total,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

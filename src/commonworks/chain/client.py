@@ -18,7 +18,9 @@ from commonworks.chain.events import commitment_values, decode_log, tip_values
 from commonworks.chain.logs import RawLog, read_logs
 from commonworks.chain.transactions import Call, Sender
 from commonworks.errors import InvalidInput, Unauthorized
-from commonworks.model import Event
+from commonworks.events import (
+    Event,
+)
 from commonworks.ports import Action, Anchor, Attest, Close, Confirm, Finalise, Head
 
 CONFIRMATIONS_MAX: Final = 10_000

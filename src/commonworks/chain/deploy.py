@@ -27,7 +27,9 @@ from commonworks.chain.logs import last_log, read_logs
 from commonworks.chain.transactions import POLL_FIRST_S, Call, Sender
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict, NotFound
-from commonworks.model import Network
+from commonworks.model import (
+    Network,
+)
 
 ORDER: Final = ("Policy", "CommonsToken", "Devices", "Nodes", "Vault", "Settlement")
 """Order of creation: the position is the offset of the nonce. Never changes: addresses follow.

@@ -15,7 +15,7 @@ from typing import Any, Final
 from commonworks.chain.abi import WATCHED, Contract, contract
 from commonworks.chain.logs import RawLog
 from commonworks.errors import Corrupt
-from commonworks.model import (
+from commonworks.events import (
     Anchored,
     AssetTotal,
     Attested,

@@ -29,7 +29,15 @@ from commonworks.chain.messages import (
 from commonworks.chain.transactions import RECEIPT_TIMEOUT_S, Call, Receipt, Sender
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import Conflict, Unauthorized, require
-from commonworks.model import Claimed, Enrolled, Event, Total, WithdrawalRequested
+from commonworks.events import (
+    Claimed,
+    Enrolled,
+    Event,
+    WithdrawalRequested,
+)
+from commonworks.model import (
+    Total,
+)
 
 ACTION_GAS: Final = 1_000_000
 """Gas limit that no single action of a member reaches; for batches that depend on themselves."""

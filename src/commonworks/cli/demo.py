@@ -22,7 +22,9 @@ from commonworks.cli.shell import (
     say,
 )
 from commonworks.errors import InvalidInput
-from commonworks.model import Settlement
+from commonworks.model import (
+    Settlement,
+)
 from commonworks.resources.base import Resource
 from commonworks.resources.simulator import SEASONS
 from commonworks.wiring.demo import Claim, Demo, DemoSettings, EpochLine, open_demo, savings_micro

@@ -19,7 +19,10 @@ from commonworks.cli.shell import (
     say,
 )
 from commonworks.errors import NotFound
-from commonworks.model import Outcome, Settlement
+from commonworks.model import (
+    Outcome,
+    Settlement,
+)
 from commonworks.statements.model import REASONS
 from commonworks.translog.check import Fault, read_checkpoint
 from commonworks.transport.client import HttpTransport

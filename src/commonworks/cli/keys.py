@@ -21,7 +21,9 @@ from commonworks.cli.shell import (
 )
 from commonworks.crypto.keys import Algorithm
 from commonworks.errors import InvalidInput, NotFound
-from commonworks.model import Device
+from commonworks.model import (
+    Device,
+)
 from commonworks.statements.model import Kind
 from commonworks.storage.keyfiles import inspect_key
 from commonworks.wiring.field import deliver, enrol, parse_columns, sign_for, sign_replacement

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from commonworks.crypto.keys import Algorithm, PublicKey
-from commonworks.model import (
+from commonworks.events import (
     Anchored,
     Enrolled,
     Event,

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from commonworks.crypto.keys import PrivateKey
+from commonworks.events import (
+    Tip,
+)
 from commonworks.gateway.staging import Addition
-from commonworks.model import Tip
 from commonworks.translog.notes import Checkpoint, NoteKey, sign_checkpoint
 from commonworks.translog.tiles import (
     SEALED,

@@ -22,7 +22,9 @@ from commonworks.gateway.growth import LogKeys, stored_at
 from commonworks.gateway.positions import MemoryPositions, Positions
 from commonworks.gateway.sequencer import Sequencer
 from commonworks.gateway.staging import Addition, total_bytes
-from commonworks.model import Network
+from commonworks.model import (
+    Network,
+)
 from commonworks.ports import Anchor, Chain, Clock, Keys, Store
 from commonworks.statements.model import MAX_ITEMS_PER_POST, Refusal
 from commonworks.translog.tiles import CHECKPOINT_PATH, SEALED, parse_path

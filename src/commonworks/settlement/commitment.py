@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from eth_abi.abi import encode
 
 from commonworks.crypto.hashes import keccak256
-from commonworks.model import Commitment, Range
+from commonworks.events import (
+    Commitment,
+    Range,
+)
 
 NO_DIGEST = bytes(32)
 """The digest before epoch 0."""

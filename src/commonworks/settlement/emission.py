@@ -15,7 +15,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from commonworks.model import Network, Reward, Work
+from commonworks.model import (
+    Network,
+    Reward,
+    Work,
+)
 from commonworks.units import PPM, mul_div, share_ppm, split_floor
 
 HALVINGS_MAX: Final = 255

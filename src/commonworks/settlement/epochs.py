@@ -11,18 +11,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from commonworks.errors import require
-from commonworks.model import (
+from commonworks.events import (
     Anchored,
     Attested,
     Closed,
     Confirmed,
-    Entry,
     Event,
-    Evidence,
     Finalised,
     GatewayRegistered,
     Range,
     Tip,
+)
+from commonworks.model import (
+    Entry,
+    Evidence,
 )
 
 

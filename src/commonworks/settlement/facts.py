@@ -12,23 +12,25 @@ from dataclasses import replace
 
 from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import InvalidInput
-from commonworks.model import (
+from commonworks.events import (
     Deposited,
-    Device,
     Enrolled,
     Event,
-    Facts,
-    Network,
     ParameterDefined,
     ParameterSet,
     ReferenceSet,
-    Registrar,
     RegistrarSet,
     SiteAdopted,
     SpendLimitSet,
     Transferred,
-    Withdrawal,
     WithdrawalRequested,
+)
+from commonworks.model import (
+    Device,
+    Facts,
+    Network,
+    Registrar,
+    Withdrawal,
 )
 from commonworks.policy import Policy
 from commonworks.settlement.commitment import define_hash, set_hash

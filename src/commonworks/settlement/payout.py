@@ -16,7 +16,9 @@ from typing import Final
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import NotFound
-from commonworks.model import Total
+from commonworks.model import (
+    Total,
+)
 
 EMPTY_ROOT: Final = bytes(32)
 """Root of a tree without leaves: nothing can be claimed against it."""

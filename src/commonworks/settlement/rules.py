@@ -18,6 +18,7 @@ KERNEL_MODULES: Final = tuple(
     for name in (
         "units",
         "policy",
+        "events",
         "model",
         "crypto.cbor",
         "crypto.cose",

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from commonworks.errors import require
-from commonworks.model import (
+from commonworks.events import (
     AssetTotal,
     Commitment,
+)
+from commonworks.model import (
     Evidence,
     Facts,
     Payment,

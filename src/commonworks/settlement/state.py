@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from commonworks.model import State
+from commonworks.model import (
+    State,
+)
 from commonworks.settlement import canonical
 from commonworks.settlement.commitment import NO_DIGEST
 

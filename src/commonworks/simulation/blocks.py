@@ -9,7 +9,10 @@ from typing import Final
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict
-from commonworks.model import Event, Position
+from commonworks.events import (
+    Event,
+    Position,
+)
 from commonworks.ports import Clock, Head
 
 NOBODY: Final = bytes(20)

@@ -21,7 +21,12 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 
 from commonworks.crypto.hashes import keccak256
-from commonworks.model import Event, Network
+from commonworks.events import (
+    Event,
+)
+from commonworks.model import (
+    Network,
+)
 from commonworks.ports import Action, Anchor, Attest, Clock, Close, Confirm, Finalise, Head
 from commonworks.simulation.blocks import Blocks, refuse
 from commonworks.simulation.governance import Parameter, PolicyModel

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 
 from commonworks.crypto.hashes import keccak256
-from commonworks.model import ParameterDefined, ParameterSet
+from commonworks.events import (
+    ParameterDefined,
+    ParameterSet,
+)
 from commonworks.simulation.blocks import Blocks, refuse
 
 

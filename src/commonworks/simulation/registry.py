@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
-from commonworks.model import (
+from commonworks.events import (
     Bonded,
     Enrolled,
     GatewayRegistered,

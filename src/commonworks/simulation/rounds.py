@@ -10,7 +10,7 @@ from typing import Final
 from eth_abi.abi import encode
 
 from commonworks.crypto.hashes import keccak256
-from commonworks.model import (
+from commonworks.events import (
     Anchored,
     Attested,
     Closed,

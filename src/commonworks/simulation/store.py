@@ -96,6 +96,10 @@ class SimulatedStore:
         self._durable: dict[str, bytes] = {}
         self._visible: dict[str, bytes] = {}
 
+    def files(self, *, durable: bool = False) -> Mapping[str, bytes]:
+        """Return everything that shows now or, with `durable`, what no power cut can take."""
+        return dict(self._durable if durable else self._visible)
+
     def reboot(
         self,
         survival: Survival = Survival.NOTHING,

@@ -11,14 +11,16 @@ from eth_abi.abi import encode
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import require
-from commonworks.model import (
+from commonworks.events import (
     AssetTotal,
     Claimed,
     Commitment,
     Deposited,
     SpendLimitSet,
-    Total,
     WithdrawalRequested,
+)
+from commonworks.model import (
+    Total,
 )
 from commonworks.simulation.blocks import NOBODY, Blocks, refuse
 from commonworks.simulation.governance import PolicyModel

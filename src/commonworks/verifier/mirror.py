@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from commonworks.errors import Corrupt, Unavailable
-from commonworks.model import Range, Tip
+from commonworks.events import (
+    Range,
+    Tip,
+)
 from commonworks.ports import Log, Store
 from commonworks.settlement import canonical
 from commonworks.settlement.epochs import LoggedItem

@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from commonworks.errors import CommonworksError, Conflict, Corrupt, Unavailable
-from commonworks.model import GatewayRegistered, Network, Settlement, State, Tip
+from commonworks.events import (
+    GatewayRegistered,
+    Tip,
+)
+from commonworks.model import (
+    Network,
+    Settlement,
+    State,
+)
 from commonworks.policy import Policy
 from commonworks.ports import Attest, Chain, Clock, Close, Confirm, Finalise, Log, Store
 from commonworks.resources.base import Resource

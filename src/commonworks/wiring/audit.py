@@ -12,7 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from commonworks.errors import CommonworksError, NotFound
-from commonworks.model import Closed, Commitment, Evidence, Network, Range, Settlement
+from commonworks.events import (
+    Closed,
+    Commitment,
+    Range,
+)
+from commonworks.model import (
+    Evidence,
+    Network,
+    Settlement,
+)
 from commonworks.ports import Log
 from commonworks.resources.base import Resource
 from commonworks.settlement.epochs import ChainView, LoggedItem

@@ -20,7 +20,13 @@ from commonworks.chain.messages import (
     sign_spend_limit,
 )
 from commonworks.crypto.keys import Algorithm
-from commonworks.model import Deposited, Enrolled, ReferenceSet, RegistrarSet, SpendLimitSet
+from commonworks.events import (
+    Deposited,
+    Enrolled,
+    ReferenceSet,
+    RegistrarSet,
+    SpendLimitSet,
+)
 from commonworks.resources.simulator import Actor
 from commonworks.settlement.epochs import ChainView
 from commonworks.simulation.actors import Player, Signers, derive

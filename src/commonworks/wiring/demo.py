@@ -20,7 +20,11 @@ from commonworks.agent.service import SUBMIT_PATH
 from commonworks.chain.members import Members
 from commonworks.crypto.cbor import decode_sequence
 from commonworks.errors import Conflict, InvalidInput, Unavailable
-from commonworks.model import Outcome, Settlement, Total
+from commonworks.model import (
+    Outcome,
+    Settlement,
+    Total,
+)
 from commonworks.settlement.payout import proof
 from commonworks.simulation.actors import BEFORE_S, HOUR_S, Player, derive
 from commonworks.statements.codec import Item, decode_statement

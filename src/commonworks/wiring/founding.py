@@ -20,8 +20,12 @@ from commonworks.chain.manifest import Manifest, placed
 from commonworks.chain.members import Members
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict
+from commonworks.events import (
+    Bonded,
+    GatewayRegistered,
+    VerifierRegistered,
+)
 from commonworks.gateway import NOTE_KEY, RECEIPT_KEY
-from commonworks.model import Bonded, GatewayRegistered, VerifierRegistered
 from commonworks.resources.base import Resource
 from commonworks.storage.keyfiles import read_key, write_key
 from commonworks.translog.notes import log_id

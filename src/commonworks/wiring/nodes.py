@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from commonworks.chain.client import ChainClient
 from commonworks.crypto.keys import PrivateKey
 from commonworks.errors import Conflict, NotFound, Unavailable
+from commonworks.events import (
+    GatewayRegistered,
+)
 from commonworks.gateway import Gateway, GatewaySettings, authorize
-from commonworks.model import GatewayRegistered
 from commonworks.ports import Log
 from commonworks.storage.files import FileStore
 from commonworks.storage.index import SqliteIndex

@@ -9,7 +9,13 @@ from commonworks.chain.accounts import address_bytes, address_text, list_account
 from commonworks.chain.members import Members, Paid
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
-from commonworks.model import Device, Finalised, Settlement
+from commonworks.events import (
+    Finalised,
+)
+from commonworks.model import (
+    Device,
+    Settlement,
+)
 from commonworks.settlement import payout
 from commonworks.settlement.epochs import ChainView
 from commonworks.settlement.facts import facts_at

@@ -16,7 +16,12 @@ from commonworks.chain.embedded import ChainConfig, EmbeddedChain, find_anvil, l
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.manifest import Manifest
 from commonworks.errors import Conflict, NotFound
-from commonworks.model import GatewayRegistered, Network
+from commonworks.events import (
+    GatewayRegistered,
+)
+from commonworks.model import (
+    Network,
+)
 from commonworks.ports import Clock
 from commonworks.resources.base import Resource
 from commonworks.settlement.epochs import ChainView

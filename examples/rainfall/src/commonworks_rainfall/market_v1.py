@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from commonworks.model import IntervalVerdict, Payment, Work
+from commonworks.model import (
+    IntervalVerdict,
+    Payment,
+    Work,
+)
 from commonworks.resources.base import ResourceInput, Traded, Verified
 from commonworks.units import PPM, split_floor
 from commonworks_rainfall.reasons import SUBSCRIPTION, Why

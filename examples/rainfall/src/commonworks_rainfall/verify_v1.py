@@ -14,7 +14,13 @@ from typing import Any, Final
 
 from commonworks.crypto import cbor
 from commonworks.errors import CommonworksError, Corrupt
-from commonworks.model import Credit, IntervalVerdict, Outcome, Side, Verdict
+from commonworks.model import (
+    Credit,
+    IntervalVerdict,
+    Outcome,
+    Side,
+    Verdict,
+)
 from commonworks.policy import Policy
 from commonworks.resources.base import Authentic, ResourceInput, Terms, Verified
 from commonworks.statements.model import Kind

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from commonworks.crypto import cbor
-from commonworks.model import ResourceResult
+from commonworks.model import (
+    ResourceResult,
+)
 from commonworks.resources.base import Table
 
 

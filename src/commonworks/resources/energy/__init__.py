@@ -43,7 +43,9 @@ RESOURCE: Final = Resource(
     ),
     figures=(
         Figure(key="shared_wh", label="shared", unit="kWh", scale=3),
-        Figure(key="mean_price_micro_per_kwh", label="mean price", unit="per kWh", scale=6, digits=4),
+        Figure(
+            key="mean_price_micro_per_kwh", label="mean price", unit="per kWh", scale=6, digits=4
+        ),
         Figure(key="cut_wh", label="cut by the feeder", unit="kWh", scale=3),
     ),
     views=views,

@@ -22,7 +22,13 @@ from itertools import groupby
 from typing import Final
 
 from commonworks.errors import require
-from commonworks.model import Credit, IntervalVerdict, Payment, Side, Work
+from commonworks.model import (
+    Credit,
+    IntervalVerdict,
+    Payment,
+    Side,
+    Work,
+)
 from commonworks.policy import Policy
 from commonworks.resources.base import ResourceInput, Terms, Traded, Verified
 from commonworks.resources.energy.auction_v1 import Clearing, Offer, clear
@@ -84,6 +90,8 @@ class Bill:
     """Drawn from the utility (unmatched and late)."""
     rest_export_wh: int = 0
     """Fed into the utility's grid (unmatched and late)."""
+    seen_export_wh: int = 0
+    """Of it, what the feeder saw: a utility pays for nothing else."""
     utility_paid_micro: int = 0
     """Really paid to the utility."""
     utility_earned_micro: int = 0
@@ -153,6 +161,7 @@ def market(data: ResourceInput, verified: Verified) -> Traded:
         bill = book.bills[item.device]
         bill.rest_import_wh += item.import_wh
         bill.rest_export_wh += item.export_wh
+        bill.seen_export_wh += item.export_wh  # late export is granted out of what was seen
     _settle_utility(data, detail, purse, book)
     return Traded(
         work=_work(data, detail, book),
@@ -198,7 +207,9 @@ def _trade(
     for credit in credits:
         bill = book.bills[credit.device]
         if credit.side is Side.SUPPLY:
-            bill.rest_export_wh += credit.quantity - sold[credit.device]
+            rest = credit.quantity - sold[credit.device]
+            bill.rest_export_wh += rest
+            bill.seen_export_wh += rest if credit.corroborated else 0
         else:
             bill.rest_import_wh += credit.quantity - bought[credit.device]
     supply = sum(c.quantity for c in credits if c.side is Side.SUPPLY)
@@ -285,7 +296,7 @@ def _settle_utility(data: ResourceInput, detail: EnergyDetail, purse: _Purse, bo
         return
     for device, bill in sorted(book.bills.items()):
         account = data.accounts[device]
-        due = mul_div(detail.tariff_export, bill.rest_export_wh, KILO)
+        due = mul_div(detail.tariff_export, bill.seen_export_wh, KILO)
         paid = min(due, purse.accounts[utility])
         purse.accounts[utility] -= paid
         book.pay(utility, account, Purpose.UTILITY_EXPORT, paid)

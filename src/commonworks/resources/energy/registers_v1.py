@@ -12,7 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from commonworks.model import IntervalVerdict
+from commonworks.model import (
+    IntervalVerdict,
+)
 from commonworks.resources.energy.readings import INTERVAL_S
 from commonworks.resources.energy.reasons import Why
 from commonworks.resources.energy.state_v1 import Reading

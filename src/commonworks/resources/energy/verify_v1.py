@@ -12,7 +12,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from commonworks.model import Credit, IntervalVerdict, Outcome, Side, Verdict
+from commonworks.model import (
+    Credit,
+    IntervalVerdict,
+    Outcome,
+    Side,
+    Verdict,
+)
 from commonworks.resources.base import Authentic, ResourceInput, Verified
 from commonworks.resources.energy.balance_v1 import (
     Balance,

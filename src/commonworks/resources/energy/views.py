@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonworks.crypto import cbor
-from commonworks.model import ResourceResult
+from commonworks.model import (
+    ResourceResult,
+)
 from commonworks.resources.base import Table
 
 
