@@ -138,7 +138,12 @@ class Endpoint:
             return Refusal(name="unknown", arguments={"message": message}).conflict()
         if code in _BUSY_CODES:
             return Unavailable(f"endpoint {self.url} is busy: {message}")
-        return Rejected(f"endpoint {self.url} refuses {method}: {message}", code=code)
+        broke = "insufficient funds" in str(message).lower()
+        return Rejected(
+            f"endpoint {self.url} refuses {method}: {message}",
+            hint="send this account some of the chain's coin, then start again" if broke else "",
+            code=code,
+        )
 
 
 class Endpoints:
