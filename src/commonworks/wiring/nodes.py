@@ -67,7 +67,10 @@ class Nodes:
             await self.gateway.tick()
         except Unavailable as error:
             troubles.append(Trouble(what=f"gateway {GATEWAY}", error=error))
-        troubles += await self.verifier.tick()
+        try:
+            troubles += await self.verifier.tick()
+        except Unavailable as error:
+            troubles.append(Trouble(what=f"verifier {VERIFIER}", error=error))
         return tuple(troubles)
 
 
