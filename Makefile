@@ -22,23 +22,25 @@ run: $(VENV)/.run $(VENV)/.contracts ## a street runs its network: commonworks d
 	@$(BIN)/commonworks demo $(ARGS)
 
 test: setup lint ## everything: lint, contracts, unit, properties, simulation, integration, end to end
-	@cd contracts && ../node_modules/.bin/forge test
+	@contracts/forge-npm test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: setup ## what a person runs before each commit (at most two minutes)
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/properties $(ARGS)
 
 test-long: setup ## the long versions: invariants 256 x 500, 50 rounds of kill -9
-	@cd contracts && FOUNDRY_PROFILE=long ../node_modules/.bin/forge test
+	@FOUNDRY_PROFILE=long contracts/forge-npm test
 	@COMMONWORKS_KILL_ROUNDS=50 $(BIN)/python -m pytest tests/integration $(ARGS)
 
-lint: setup ## ruff, mypy --strict, import contracts
+lint: setup ## ruff, mypy --strict, import contracts, forge fmt and lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/tmp/commonworks-imports.$$$$ 2>&1 || \
 	  { cat /tmp/commonworks-imports.$$$$; rm -f /tmp/commonworks-imports.$$$$; exit 1; }; \
 	  rm -f /tmp/commonworks-imports.$$$$
+	@contracts/forge-npm fmt --check
+	@contracts/forge-npm lint src
 	@echo "lint: clean"
 
 bench: setup ## side-by-side measurements, each printing a ratio
