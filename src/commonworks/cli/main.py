@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from commonworks.cli.conformance import conformance
 from commonworks.cli.demo import demo
 from commonworks.cli.epochs import audit_command, epoch, verdicts
 from commonworks.cli.govern import govern
@@ -44,6 +45,7 @@ for command in (
     receipt,
     backup,
     restore_command,
+    conformance,
 ):
     root.add_command(command)
 

@@ -189,7 +189,8 @@ def whole(text: str, decimals: int) -> int:
 
 
 def amount(value: int, decimals: int, digits: int = 2) -> str:
-    """Return an integer amount in whole units for people, floored to `digits` places."""
+    """Return an integer amount in whole units for people, floored to at most `digits` places."""
+    digits = min(digits, decimals)
     whole, rest = divmod(abs(value), 10**decimals)
     fraction = str(rest).rjust(decimals, "0")[:digits]
     sign = "-" if value < 0 else ""
