@@ -81,6 +81,14 @@ class ChainView:
         size, _, root = anchors[-1]
         return Tip(log_id=log_id, size=size, root=root)
 
+    def tip_at(self, log_id: bytes, size: int) -> Tip | None:
+        """Return the anchor of exactly `size` entries of a log, or None where there is none."""
+        anchors = self._anchors.get(log_id, [])
+        position = bisect_left(anchors, size, key=lambda anchor: anchor[0])
+        if position == len(anchors) or anchors[position][0] != size:
+            return None
+        return Tip(log_id=log_id, size=size, root=anchors[position][2])
+
     def last_anchor_time(self, log_id: bytes) -> int | None:
         """Return when a log was anchored last."""
         anchors = self._anchors.get(log_id)

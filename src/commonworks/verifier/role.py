@@ -128,15 +128,24 @@ class Verifier:
     async def _confirm(
         self, epoch: int, opens: int, patience: int, troubles: list[Trouble]
     ) -> None:
-        """Confirm what is held, once every gateway has anchored or patience has run out."""
+        """Confirm what is held, once every gateway has anchored or patience has run out.
+
+        While there is patience a log that could not be mirrored just now may still come; after it,
+        as much of it is confirmed as is held.
+        """
         if (epoch, self._operator) in self.view.confirmed:
             return
-        if self._clock.now() < patience and not await self._all_anchored(opens):
+        patient = self._clock.now() < patience
+        if patient and not await self._all_anchored(opens):
             return
         tips: list[Tip] = []
         for log_id in sorted(self.view.gateways):
-            tip = self.view.latest_tip(log_id)
-            if tip is not None and (await self._mirror.held(log_id)).size >= tip.size:
+            held = await self._mirror.held(log_id)
+            latest = self.view.latest_tip(log_id)
+            if patient and latest is not None and held.size < latest.size:
+                return
+            tip = self.view.tip_at(log_id, held.size)
+            if tip is not None and tip.root == held.frontier.root():
                 tips.append(tip)
         confirmation = Confirm(epoch=epoch, tips=tuple(tips))
         await self._send(confirmation, f"confirmation of epoch {epoch}", troubles)
