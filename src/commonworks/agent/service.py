@@ -158,13 +158,20 @@ class Agent:
         """Sign what is ready, follow the chain, deliver. Safe to repeat at any moment.
 
         A gateway that does not answer is no error: the queue waits. Raises Unavailable when the
-        store or the chain does not answer; nothing is lost by that either.
+        store or the chain does not answer; nothing is lost by that either, and without the chain
+        statements are delivered all the same to the gateways that are known.
         """
         async with self._ticking:
             await self._sign_ready()
-            await self._follow()
-            await self._let_go()
+            unreachable: Unavailable | None = None
+            try:
+                await self._follow()
+                await self._let_go()
+            except Unavailable as error:
+                unreachable = error
             await self._deliver()
+            if unreachable is not None:
+                raise unreachable
 
     async def _sign_ready(self) -> None:
         now = self._clock.now()
