@@ -36,7 +36,12 @@ WEI_DECIMALS: Final = 18
 
 
 @click.command()
-@click.option("--days", default=2, show_default=True, help="Days to replay, one epoch a day.")
+@click.option(
+    "--days",
+    default=2,
+    show_default=True,
+    help="Days to replay, one epoch a day; a demo of fewer days in --home goes on.",
+)
 @click.option("--season", type=click.Choice(SEASONS), default="summer", show_default=True)
 @click.option(
     "--speed",
@@ -79,6 +84,9 @@ async def demo(
     """Let a street run its own network: real data, real contracts, cheaters included.
 
     Example: commonworks demo --days 3 --season winter --no-serve
+
+    Started again on its folder, it goes on where it was; with more --days, for more days. So what
+    one epoch began can be seen in the next: replay one day, withdraw, replay two, claim.
     """
     home = Home(path=home_path or fresh_folder())
     settings = DemoSettings(

@@ -54,6 +54,8 @@ from commonworks.wiring.session import Progress, Session, attach, network_clock,
 AFTER_STEPS: Final = 8
 """Half-hours after the last day in which it settles and becomes claimable."""
 HTTP_OK: Final = 200
+REPLAYED: Final = "replayed"
+"""File in a demo's folder: how many hours were said."""
 ANY_START_S: Final = 1_767_225_600
 """Genesis of a demo none of whose worlds plays recorded data: 2026-01-01 00:00 UTC."""
 PATIENCE: Final = 50
@@ -229,12 +231,13 @@ class Demo:
         """
         hours = (self.end - self.start) // HOUR_S
         total = hours + AFTER_STEPS
-        first = max(0, (self.clock.now() - self.start) // HOUR_S - 1)
+        first = self._next_hour(hours)
         began, origin = time.monotonic(), self.start + first * HOUR_S
         for hour in range(first, total):
             at = self.start + hour * HOUR_S
             if hour < hours:
                 await self._hour(at)
+                self._note(hour + 1)
             else:
                 self.clock.set(self.end + (hour - hours + 1) * HOUR_S // 2)
             await self.nodes.round()
@@ -244,6 +247,23 @@ class Demo:
             if speed:
                 ahead = (self.clock.now() - origin) / speed - (time.monotonic() - began)
                 await asyncio.sleep(max(0.0, ahead))
+
+    def _next_hour(self, hours: int) -> int:
+        """Return the hour to go on with: after a demo of fewer days the clock is past it."""
+        try:
+            return min(int((self.session.home.path / REPLAYED).read_text()), hours)
+        except (OSError, ValueError):
+            return max(0, (self.clock.now() - self.start) // HOUR_S - 1)
+
+    def _note(self, hours: int) -> None:
+        """Note that so many hours were said and have their receipts.
+
+        Not synced: an older note only says some hours again, and what was said before is known.
+        """
+        note = self.session.home.path / REPLAYED
+        fresh = note.with_name(f".{REPLAYED}.new")
+        fresh.write_text(f"{hours}\n")
+        fresh.replace(note)
 
     async def _hour(self, at: int) -> None:
         """Let every device say what the hour from `at` was, once it is over."""
