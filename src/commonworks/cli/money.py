@@ -109,7 +109,7 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
         units = whole(value, decimals)
         done = await _request(session, members, home.account(name), address, units)
         epoch = max(session.network.epoch_at(session.clock.now()), 0)
-    say(f"claim it once epoch {epoch} is final: commonworks claim --account {name}")
+    say(f"claim it once epoch {epoch} is final: commonworks claim --account {name} --asset {asset}")
     _done(
         as_json,
         {
