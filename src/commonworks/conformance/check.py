@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from commonworks.conformance.declaration import check_declaration
 from commonworks.conformance.findings import Finding
-from commonworks.conformance.pressure import check_pressure
+from commonworks.conformance.pressure import check_hash_seeds, check_pressure
 from commonworks.conformance.sources import check_sources
 from commonworks.conformance.stage import EmptyWorld
 from commonworks.conformance.worlds import (
@@ -48,6 +48,7 @@ def _empty(resource: Resource) -> Iterator[Finding]:
         yield told
         return
     yield from check_pressure(resource, told.played[0].data, "an empty epoch")
+    yield from check_hash_seeds(resource, told.played[0].data, "an empty epoch")
 
 
 def _played(resource: Resource, simulator: Simulator, seed: int) -> Iterator[Finding]:
@@ -60,6 +61,8 @@ def _played(resource: Resource, simulator: Simulator, seed: int) -> Iterator[Fin
     yield from check_told(cheating)
     for played in cheating.played:
         yield from check_pressure(resource, played.data, f"epoch {played.data.facts.epoch}")
+    last = cheating.played[-1].data
+    yield from check_hash_seeds(resource, last, f"epoch {last.facts.epoch}")
     honest = tell(resource, world_of(simulator, seed, season=season, cheaters=False), epochs=1)
     if isinstance(honest, Told):
         yield from check_cheaters(cheating, honest)

@@ -52,7 +52,6 @@ def check_pressure(resource: Resource, data: ResourceInput, where: str) -> Itera
     yield from check_rules(resource, data, where)
     if isinstance(ruled, Ruled):
         yield from _same(resource, data, ruled, where)
-        yield from _hash_seeds(resource, data, ruled, where)
     for situation, other in _situations(resource, data):
         yield from check_rules(resource, other, f"{where}, {situation}")
     yield from _alien_states(resource, data, where)
@@ -104,17 +103,19 @@ def _reordered(data: ResourceInput, label: str) -> ResourceInput:
     )
 
 
-def _hash_seeds(
-    resource: Resource, data: ResourceInput, ruled: Ruled, where: str
-) -> Iterator[Finding]:
+def check_hash_seeds(resource: Resource, data: ResourceInput, where: str) -> Iterator[Finding]:
     """Run the rules in interpreters that order sets and hashes otherwise."""
+    ruled = run_rules(resource, data, where)
+    if isinstance(ruled, Finding):
+        return  # found by `check_pressure` already
     try:
         work = pickle.dumps((resource.rules.verify, resource.rules.market, data))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         message = f"verify and market must be functions of a module ({error})"
         yield Finding(rule=Rule.MODULES, where=where, message=message)
         return
-    expected = hashlib.sha256(ruled.canonical()).hexdigest()
+    here = _canonical(ruled)
+    expected = hashlib.sha256(here if isinstance(here, bytes) else b"").hexdigest()
     for seed in HASH_SEEDS:
         done = subprocess.run(  # noqa: S603  our own interpreter on our own program
             [sys.executable, "-c", CHILD],

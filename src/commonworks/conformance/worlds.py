@@ -195,10 +195,10 @@ def spread(stage: Stage, entries: Sequence[Entry], end_s: int) -> tuple[Entry, .
     found: list[Entry] = []
     for entry in sorted(entries, key=lambda item: sha256(item.statement)):
         lot = entry.statement[-1] % 3
-        logs = LOGS if lot == 0 else (LOGS[lot - 1],)
-        found += [replace(entry, log_id=log_id) for log_id in logs]
-        if lot == 1:  # an honest copy comes later
-            found.append(replace(entry, anchored_at=max(entry.anchored_at, end_s)))
+        found.append(replace(entry, log_id=LOGS[lot % 2]))
+        if lot:  # a copy comes later, to the same log or to the other
+            late_s = max(entry.anchored_at, end_s)
+            found.append(replace(entry, log_id=LOGS[1], anchored_at=late_s))
     alien = (*JUNK, stage.stranger().statement)
     found += [
         Entry(log_id=LOGS[0], index=0, statement=raw, preimage=None, anchored_at=end_s)

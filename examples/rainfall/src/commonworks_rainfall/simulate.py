@@ -23,7 +23,7 @@ LENGTH_S: Final = 28 * DAY_S
 CELLS: Final = {"valley": 0x85283473FFFFFFF, "ridge": 0x85283447FFFFFFF}
 """Two neighbouring H3 cells of resolution 5."""
 OWNERS: Final = {
-    "valley": ("house-1", "orchard", "dairy", "school", "vineyard"),
+    "valley": ("house-1", "orchard", "dairy", "school", "vineyard", "bakery"),
     "ridge": ("mill", "inn", "forester", "school", "chapel"),
 }
 SUBSCRIBER, PAUPER = "flood-office", "brewery"
