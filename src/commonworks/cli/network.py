@@ -8,7 +8,6 @@ from typing import Final
 
 import click
 
-from commonworks.agent import Device
 from commonworks.chain.accounts import address_bytes
 from commonworks.chain.embedded import LABEL
 from commonworks.cli.demo import play
@@ -26,7 +25,7 @@ from commonworks.wiring.backup import back_up, restore
 from commonworks.wiring.clocks import SystemClock
 from commonworks.wiring.demo import DemoSettings
 from commonworks.wiring.discover import installed_resources, select_resources
-from commonworks.wiring.field import LineSource, run_agent, schema_of
+from commonworks.wiring.field import line_device, run_agent
 from commonworks.wiring.founding import (
     FOUNDER,
     GATEWAY,
@@ -207,15 +206,7 @@ async def agent_run(*, sources: tuple[str, ...], once: bool, home: Home) -> None
             if len(parts) != 3:
                 raise InvalidInput(f"{text!r} names no source", hint="write NAME:RESOURCE:FILE")
             name, resource, path = parts
-            home.device_key(name)
-            devices.append(
-                Device(
-                    key=name,
-                    resource=resource,
-                    schemas=schema_of(session, resource).schemas,
-                    source=LineSource(Path(path), say),
-                )
-            )
+            devices.append(line_device(session, name, resource, Path(path), say))
         await run_agent(session, devices, once=once, on_state=say)
 
 

@@ -35,6 +35,15 @@ RETRY_S: Final = 1
 """How soon a person's own agent tries again, network time."""
 LINE_BYTES_MAX: Final = 1 << 20
 """Longest line of a source of readings."""
+_NO_READING: Final = (
+    InvalidInput,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+"""What a line that is no reading ends in."""
 
 
 class DeviceKeys:
@@ -42,10 +51,13 @@ class DeviceKeys:
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._keys: dict[str, PrivateKey] = {}
 
     def signer(self, name: str) -> PrivateKey:
-        """See `ports.Keys.signer`."""
-        return self._home.device_key(name)
+        """See `ports.Keys.signer`. A key is unlocked once: that is slow on purpose."""
+        if name not in self._keys:
+            self._keys[name] = self._home.device_key(name)
+        return self._keys[name]
 
 
 def has_relayer(home: Home) -> bool:
@@ -243,8 +255,12 @@ class LineSource:
     A file is followed as it grows. What a line says wrong is told, and the next line goes on.
     """
 
-    def __init__(self, path: Path, on_bad_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, fits: Callable[[Reading], object], on_bad_line: Callable[[str], None]
+    ) -> None:
+        """`fits` raises InvalidInput for a reading that cannot be signed."""
         self._path = path
+        self._fits = fits
         self._on_bad_line = on_bad_line
         self._offset = 0
         self._number = 0
@@ -275,17 +291,48 @@ class LineSource:
             return None
         try:
             fields = json.loads(line[:LINE_BYTES_MAX])
-            return Reading(
+            reading = Reading(
                 kind=Kind(fields["kind"]),
-                time=int(fields["time"]),
+                time=_integer(fields["time"]),
                 columns={
-                    str(name): [int(value) for value in values]
+                    str(name): [_integer(value) for value in values]
                     for name, values in fields["columns"].items()
                 },
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._fits(reading)
+        except _NO_READING as error:
             self._on_bad_line(f"{self._path}, line {self._number}: no reading ({error})")
             return None
+        return reading
+
+
+def _integer(value: object) -> int:
+    """Return an integer as it is: nothing is rounded that is paid for."""
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no integer")
+    return value
+
+
+def line_device(
+    session: Session, name: str, resource: str, path: Path, on_bad_line: Callable[[str], None]
+) -> Device:
+    """Return a device of this folder whose readings are lines of a file."""
+    schemas = schema_of(session, resource).schemas
+    key = session.home.device_key(name)
+
+    def fits(reading: Reading) -> None:
+        if reading.kind not in schemas:
+            raise InvalidInput(f"{resource} has no {reading.kind} statements")
+        sign_reading(
+            key,
+            network_id=session.network.network_id,
+            resource=resource,
+            reading=reading,
+            schema=schemas[reading.kind],
+        )
+
+    source = LineSource(path, fits, on_bad_line)
+    return Device(key=name, resource=resource, schemas=schemas, source=source)
 
 
 async def run_agent(
