@@ -138,8 +138,8 @@ class Home:
         return self.devices / f"{flat}.json"
 
     def device_names(self) -> list[str]:
-        """Return the names of the device keys in this folder."""
-        return sorted(path.stem for path in self.devices.glob("*.json"))
+        """Return the names of the device keys in this folder, as commands take them."""
+        return sorted(path.stem.replace(".", "/") for path in self.devices.glob("*.json"))
 
     def device_key(self, name: str) -> PrivateKey:
         """Return a device's key, unlocked where it is locked."""
