@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -65,8 +66,12 @@ def _url_reader(base: str) -> Read:
             if error.code == 404:
                 return None
             raise Unavailable(f"{base}/{path} answered {error.code}", hint="try again") from None
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            raise Unavailable(f"no answer from {base} ({error})", hint="check the URL") from None
+        except (urllib.error.URLError, OSError, ValueError, HTTPException) as error:
+            cause = getattr(error, "reason", error)
+            said = getattr(cause, "strerror", None) or cause
+            raise Unavailable(
+                f"no answer from {base} ({said})", hint="is it running? check the URL"
+            ) from None
 
     return read
 
