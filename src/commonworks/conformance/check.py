@@ -14,6 +14,7 @@ from commonworks.conformance.worlds import (
     check_cheaters,
     check_simulator,
     check_told,
+    check_views,
     tell,
     world_of,
 )
@@ -47,6 +48,7 @@ def _empty(resource: Resource) -> Iterator[Finding]:
     if not isinstance(told, Told):
         yield told
         return
+    yield from check_views(resource, told.settled[0], "an empty epoch")
     yield from check_pressure(resource, told.played[0].data, "an empty epoch")
     yield from check_hash_seeds(resource, told.played[0].data, "an empty epoch")
 

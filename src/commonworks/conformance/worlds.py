@@ -121,7 +121,7 @@ def check_told(told: Told) -> Iterator[Finding]:
         where = f"epoch {settled.epoch}"
         for message in _money(played, settled):
             yield Finding(rule=Rule.MONEY, where=where, message=message)
-        yield from _views(told.stage.resource, settled, where)
+        yield from check_views(told.stage.resource, settled, where)
         yield from _figures(told.stage.resource, settled, where)
     yield from _again(told)
     yield from _spread(told)
@@ -144,7 +144,9 @@ def _money(played: Played, settled: Settlement) -> Iterator[str]:
         yield "more is minted than the schedule allows"
 
 
-def _views(resource: Resource, settled: Settlement, where: str) -> Iterator[Finding]:
+def check_views(resource: Resource, settled: Settlement, where: str) -> Iterator[Finding]:
+    """Yield what is wrong with the tables of a settled epoch."""
+
     def wrong(message: str) -> Finding:
         return Finding(rule=Rule.VIEWS, where=where, message=message)
 
