@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -18,7 +19,8 @@ from commonworks.cli.shell import (
     put_table,
     say,
 )
-from commonworks.errors import NotFound
+from commonworks.errors import InvalidInput, NotFound
+from commonworks.events import GatewayRegistered
 from commonworks.model import (
     Outcome,
     Settlement,
@@ -275,13 +277,12 @@ async def audit_command(
     """
     async with HttpTransport() as transport, open_session(home, say) as session:
         view = await session.view()
+        given = await asyncio.to_thread(_places, sources, view.gateways)
         logs: dict[bytes, AuditedLog] = {}
         for log_id, gateway in view.gateways.items():
             folder = home.gateway(gateway.name)
-            place = str(folder) if (folder / "log").is_dir() else gateway.endpoint
-            for given in sources:
-                if await asyncio.to_thread(_is_of, given, gateway_note_key(gateway).vkey):
-                    place = given
+            here = str(folder) if (folder / "log").is_dir() else gateway.endpoint
+            place = given.get(log_id, here)
             source = open_source(session, transport, place, log_id, reader)
             logs[log_id] = AuditedLog(
                 name=gateway.name,
@@ -303,9 +304,25 @@ async def audit_command(
         raise click.exceptions.Exit(1)
 
 
-def _is_of(place: str, vkey: str) -> bool:
-    """Tell whether the log at a folder or URL is signed by this key."""
-    return not isinstance(read_checkpoint(sync_reader(place), vkey), Fault)
+def _places(
+    sources: Sequence[str], gateways: Mapping[bytes, GatewayRegistered]
+) -> dict[bytes, str]:
+    """Return where the given logs lie by log id; each must be signed by one of the gateways."""
+    places: dict[bytes, str] = {}
+    for place in sources:
+        read = sync_reader(place)
+        signed = [
+            log_id
+            for log_id, gateway in gateways.items()
+            if not isinstance(read_checkpoint(read, gateway_note_key(gateway).vkey), Fault)
+        ]
+        if not signed:
+            raise InvalidInput(
+                f"no gateway of this network has signed the checkpoint in {place}",
+                hint="see what is wrong with it: commonworks log check",
+            )
+        places[signed[0]] = place
+    return places
 
 
 def _show_audit(report: AuditReport, as_json: bool) -> None:

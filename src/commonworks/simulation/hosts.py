@@ -35,6 +35,8 @@ from commonworks.verifier.role import Verifier
 
 OK: Final = 200
 BROKEN: Final = 500
+NEVER: Final = 2**62
+"""A time that does not come."""
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Host(ABC):
         self.life = 0
         """How often the power went."""
         self.dark: list[tuple[int, int]] = []
-        """When the machine was off: from, until."""
+        """When the role did not run after a power cut: from, until."""
         self._period = period
         self._dice = sky.dice(f"{name}'s power", 0)
         self._off_until = 0
@@ -117,6 +119,8 @@ class Host(ABC):
             self._work.cancel()
         if self.life == life and not self._work.cancelled():
             self._take(self._work.exception(), life)
+        if self.up and self.dark and self.dark[-1][1] == NEVER:
+            self.dark[-1] = (self.dark[-1][0], self.sky.clock.now())
 
     def cut(self, off_s: int = 0) -> None:
         """Cut the power now; it comes back after `off_s`, or after some minutes."""
@@ -125,7 +129,7 @@ class Host(ABC):
         self.life += 1
         self.record.restarts += 1
         self._off_until = now + off_s
-        self.dark.append((now, self._off_until))
+        self.dark.append((now, NEVER))
         if self._work is not None:
             self._work.cancel()
         self._forget()
@@ -150,6 +154,15 @@ class Host(ABC):
             where = f"{last.filename.rsplit('/', 1)[-1]}:{last.lineno}"
             self.record.find(self.name, f"stopped by {type(error).__name__} at {where}: {error}")
             self._stopped = True
+
+    def was_up(self, start_s: int, end_s: int) -> bool:
+        """Whether the role ran all the time from `start_s` to `end_s`."""
+        return not any(start < end_s and until > start_s for start, until in self.dark)
+
+    @property
+    @abstractmethod
+    def up(self) -> bool:
+        """Whether the role runs."""
 
     @abstractmethod
     async def _run(self) -> None:
@@ -215,6 +228,11 @@ class GatewayHost(Host):
             self.gateway = gateway
         await self.gateway.tick()
 
+    @property
+    def up(self) -> bool:
+        """See `Host.up`."""
+        return self.gateway is not None
+
     def _forget(self) -> None:
         self.gateway = None
         if self._dice.below(2):
@@ -266,6 +284,11 @@ class VerifierHost(Host):
             if isinstance(trouble.error, Corrupt):
                 self.record.find(self.name, f"{trouble.what}: {trouble.error}")
 
+    @property
+    def up(self) -> bool:
+        """See `Host.up`."""
+        return self.verifier is not None
+
     def _forget(self) -> None:
         self.verifier = None
 
@@ -291,12 +314,19 @@ class AgentHost(Host):
         self.agent: Agent | None = None
         self.said: list[Item] = []
         """What the devices still hold."""
+        self.said_at: dict[bytes, int] = {}
+        """When a device said each statement."""
         self.kept: set[bytes] = set()
         """Statements that the agent took over and must keep until a closed range has them."""
         self._settings = settings
         self._transport = transport
         self._chain = chain
         self._batches: dict[str, tuple[bytes, frozenset[bytes]]] = {}
+
+    def say(self, item: Item) -> None:
+        """Let a device say something; the agent takes it over with its next turn."""
+        self.said.append(item)
+        self.said_at[item.statement] = self.sky.clock.now()
 
     def held(self) -> set[bytes]:
         """Return the statements that a process started now would find in the agent's queue."""
@@ -327,6 +357,11 @@ class AgentHost(Host):
             self.kept.update(item.statement for item in taken)
             del self.said[: len(taken)]
         await self.agent.tick()
+
+    @property
+    def up(self) -> bool:
+        """See `Host.up`."""
+        return self.agent is not None
 
     def _forget(self) -> None:
         self.agent = None

@@ -6,7 +6,8 @@ last epoch's hold the weather is calm, so that a run has a beginning and an end 
 
     script = Script(Setting(players=players, epochs=2))
     calm = run(script)
-    run(script, forecast(7, HOSTS, script.length_s), undisturbed=calm).findings
+    weather = forecast(7, host_names(script.setting), script.length_s)
+    run(script, weather, undisturbed=calm).findings
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from commonworks.simulation.clock import VirtualClock
 from commonworks.simulation.contracts import ContractsModel
 from commonworks.simulation.faults import CALM, CHAIN, FaultyChain, Outage, Sky, Weather
 from commonworks.simulation.hosts import (
+    NEVER,
     AgentHost,
     GatewayHost,
     HeldKeys,
@@ -39,7 +41,7 @@ from commonworks.simulation.hosts import (
     Record,
     VerifierHost,
 )
-from commonworks.simulation.script import GATEWAY, GATEWAY_URL, VERIFIER, Script
+from commonworks.simulation.script import GATEWAY, GATEWAY_URL, VERIFIER, Script, Setting
 from commonworks.simulation.transport import MemoryTransport
 from commonworks.statements.codec import Item
 from commonworks.transport.gateway_app import SUBMIT_PATH
@@ -56,6 +58,8 @@ CLAIM_PERIOD_S: Final = 1_800
 """Between two rounds of pushing claims to their owners."""
 CLAIMS_PER_ROUND: Final = 2
 """How often each claim is pushed in a round: whoever pushes may not know that it was done."""
+DELIVERY_S: Final = 2 * HOUR_S
+"""How long delivering a statement may take while its agent and the gateway run."""
 RECOVERY_S: Final = 12 * HOUR_S
 """How long a network may take, in calm weather, to finish what a storm left."""
 
@@ -86,6 +90,11 @@ class Run:
     def settlements(self) -> list[Settlement]:
         """The epochs' settlements."""
         return [settled.settlement for settled in self.epochs]
+
+
+def host_names(setting: Setting) -> tuple[str, ...]:
+    """Return the names of a network's machines, for its weather."""
+    return (GATEWAY, VERIFIER, *(f"agent-{number + 1}" for number in range(setting.agents)))
 
 
 def run(script: Script, weather: Weather = CALM, *, undisturbed: Run | None = None) -> Run:
@@ -205,7 +214,7 @@ class SimulatedNetwork:
         script.found(self.contracts)
         await self._advance(script.start - BEFORE_S)
         for signed in script.standing:
-            self.agents[script.agent_of(signed.owner)].said.append(signed.item)
+            self.agents[script.agent_of(signed.owner)].say(signed.item)
         for host in (self.gateway, *self.agents, self.gateway, self.verifier):
             await host.turn()
         script.adopt_sites(self.contracts)
@@ -233,7 +242,7 @@ class SimulatedNetwork:
         """Hand what an hour was to the agents; let the hostile try their luck."""
         said = self.script.said(hour)
         for signed in said.own:
-            self.agents[self.script.agent_of(signed.owner)].said.append(signed.item)
+            self.agents[self.script.agent_of(signed.owner)].say(signed.item)
         if said.hostile:
             self._tasks.append(asyncio.ensure_future(self._attack(said.hostile)))
 
@@ -395,12 +404,17 @@ class SimulatedNetwork:
         )
 
     def _undelivered(self) -> list[str]:
-        """In calm weather everything that a device said reaches the log."""
+        """What a device said is logged soon while agent and gateway run, chain or no chain."""
         findings = []
         for agent in self.agents:
-            waiting = [s for s in agent.kept if s not in self.record.acknowledged]
-            if agent.said or waiting:
-                findings.append(f"{agent.name} did not deliver what its devices said")
+            late = 0
+            for statement, said_at in agent.said_at.items():
+                due = said_at + DELIVERY_S
+                _, logged_at = self.record.acknowledged.get(statement, (0, NEVER))
+                able = agent.was_up(said_at, due) and self.gateway.was_up(said_at, due)
+                late += logged_at == NEVER or (able and logged_at > due)
+            if late:
+                findings.append(f"{agent.name} delivered {late} statements too late or never")
         return findings
 
     def _arrived(self, settled: invariants.Settled, undisturbed: Run | None) -> bool:
@@ -409,8 +423,9 @@ class SimulatedNetwork:
         expected = undisturbed.epochs[epoch].known if undisturbed is not None else settled.known
         times = (self.record.acknowledged.get(statement) for statement in expected)
         in_time = all(known is not None and known[1] <= opens for known in times)
-        away = [*self.gateway.dark, *self.verifier.dark, *self._chain_out]
-        return in_time and not any(start < closes and until > opens for start, until in away)
+        chain_out = any(start < closes and until > opens for start, until in self._chain_out)
+        ran = self.gateway.was_up(opens, closes) and self.verifier.was_up(opens, closes)
+        return in_time and ran and not chain_out
 
     def _agreement(
         self, settled: list[invariants.Settled], arrived: list[bool], undisturbed: Run

@@ -237,6 +237,7 @@ class Script:
             allocations=((self.addresses[VERIFIER], BOND_WEI),),
             initial_emission_wei=EMISSION_WEI,
             half_life_epochs=HALF_LIFE_EPOCHS,
+            manifest_hash=derive(self.setting.seed, "manifest"),
         )
 
     def _resources(self) -> Sequence[Resource]:

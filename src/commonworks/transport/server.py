@@ -138,7 +138,7 @@ async def serve(app: App, host: str = "127.0.0.1", port: int = 0) -> AsyncIterat
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named asyncio turns Nagle's algorithm off; else each answer waits some 40 ms.
+    # With the protocol named asyncio turns Nagle's algorithm off; else answers wait some 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A restarted server takes its port back at once; a running one keeps it all the same.

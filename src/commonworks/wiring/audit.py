@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from commonworks.errors import CommonworksError, NotFound
+from commonworks.errors import CommonworksError, NotFound, Unauthorized, Unavailable
 from commonworks.events import (
     Closed,
     Commitment,
@@ -90,7 +90,8 @@ async def audit(
     """Recompute epochs 0..`epoch` and compare the last with what was finalised.
 
     Inputs: `view` over all events of the chain; a log for every range that the epochs closed.
-    Raises: NotFound when the epoch is not finalised or a log is missing.
+    Raises: NotFound when the epoch is not finalised or a log is missing; Unauthorized or
+    Unavailable when a log cannot be read.
     """
     final = view.finalised.get(epoch)
     if final is None:
@@ -154,6 +155,8 @@ async def _evidence(
             )
         try:
             items = await read_items(source.log, part.first, part.size)
+        except (Unauthorized, Unavailable):
+            raise  # that the auditor cannot read it says nothing about it
         except CommonworksError as error:
             differences.append(f"log {source.name}: {error.message}")
             items = []

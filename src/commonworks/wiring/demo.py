@@ -379,8 +379,8 @@ async def open_demo(home: Home, settings: DemoSettings, progress: Progress) -> A
 
     Raises: Conflict when the folder holds a network that is no demo, or a demo of other settings.
     """
-    settings = _mark(home, settings)
     players = players_of(settings)
+    settings = _mark(home, settings)
     make_accounts_of_nodes(home, settings.seed)
     make_accounts(home, settings.seed, players)
     if not home.exists():
