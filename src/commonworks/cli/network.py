@@ -20,6 +20,7 @@ from commonworks.cli.shell import (
     say,
 )
 from commonworks.errors import Conflict, InvalidInput
+from commonworks.events import Bonded
 from commonworks.units import DAY_S
 from commonworks.wiring.backup import back_up, restore
 from commonworks.wiring.clocks import SystemClock
@@ -43,6 +44,11 @@ from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import Nodes, keep_running, run_nodes
 from commonworks.wiring.session import Session, attach, open_chain, open_session
 
+DECIMALS_MAX: Final = 36
+EPOCH_S_MAX: Final = 366 * DAY_S
+GENESIS_MAX: Final = 2**40
+"""Bounds of what a founder may choose."""
+
 SOON_S: Final = 300
 """How long after founding epoch 0 opens unless the founder says otherwise."""
 
@@ -50,13 +56,33 @@ SOON_S: Final = 300
 @click.command()
 @click.option("--name", required=True, help="What people call the network.")
 @click.option("--resource", "resources", multiple=True, help="Resource to settle; several times.")
-@click.option("--epoch", "epoch_s", default=DAY_S, show_default=True, help="Epoch length, seconds.")
-@click.option("--genesis", type=int, help="Start of epoch 0, Unix seconds.  [default: soon]")
+@click.option(
+    "--epoch",
+    "epoch_s",
+    type=click.IntRange(1, EPOCH_S_MAX),
+    default=DAY_S,
+    show_default=True,
+    help="Epoch length, seconds.",
+)
+@click.option(
+    "--genesis",
+    type=click.IntRange(0, GENESIS_MAX),
+    help="Start of epoch 0, Unix seconds.  [default: in five minutes]",
+)
 @click.option("--currency", help="Address of the settlement currency.  [default: a test currency]")
 @click.option("--currency-code", default="tEUR", show_default=True)
-@click.option("--currency-decimals", default=6, show_default=True)
+@click.option(
+    "--currency-decimals",
+    type=click.IntRange(0, DECIMALS_MAX),
+    default=6,
+    show_default=True,
+)
 @click.option("--rpc", multiple=True, help="JSON-RPC endpoint.  [default: the embedded chain]")
-@click.option("--port", type=int, help="Port of the first gateway.  [default: a free one]")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    help="Port of the first gateway.  [default: a free one]",
+)
 @click.option("--set", "settings", multiple=True, help="Parameter at genesis: KEY=VALUE.")
 @home_option
 @asynchronous
@@ -81,6 +107,11 @@ async def init(
     if home.is_demo():
         raise Conflict(f"{home.path} holds a demo", hint="found a network in another folder")
     chosen = select_resources(resources or tuple(installed_resources()))
+    if not home.exists() and genesis is not None and genesis <= time.time():
+        raise InvalidInput(
+            "--genesis is over: who settles epoch 0 is registered and bonded before it opens",
+            hint="give a later time, or none",
+        )
     for account in (FOUNDER, RELAYER, TREASURY, GATEWAY, VERIFIER):
         ensure_account(home, account)
     if not home.exists():
@@ -117,6 +148,12 @@ async def init(
 async def _register(session: Session) -> None:
     port = free_port(session.home.gateway(GATEWAY) / "port")
     await register_nodes(session, f"http://127.0.0.1:{port}", say, {})
+    bonded = [event.at.time for event in (await session.view()).events if isinstance(event, Bonded)]
+    if min(bonded) >= session.network.genesis_time:
+        raise Conflict(
+            "epoch 0 opened before a verifier was bonded, so nobody could ever settle it",
+            hint="found it again in another folder, with a later --genesis",
+        )
 
 
 def _overrides(settings: tuple[str, ...], home: Home) -> dict[str, int]:

@@ -19,7 +19,7 @@ from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.manifest import Manifest, placed
 from commonworks.chain.members import Members
 from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.errors import Conflict
+from commonworks.errors import Conflict, Corrupt
 from commonworks.events import (
     Bonded,
     GatewayRegistered,
@@ -204,7 +204,10 @@ async def register_nodes(
 def free_port(path: Path) -> int:
     """Return the port that a gateway was given, or a free one, remembered in `path`."""
     if path.exists():
-        return int(path.read_text())
+        text = path.read_text().strip()
+        if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+            raise Corrupt(f"{path} holds no port", hint="delete it, or write one port into it")
+        return int(text)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
