@@ -190,17 +190,19 @@ async def deliver(session: Session, items: Sequence[Item]) -> str:
     async with open_agent(session) as agent:
         before = agent.acknowledged
         await agent.enqueue(items)
+        refused: Refusal | None = None
         for _ in range(TRIES):
             await agent.tick()
-            refused = list(agent.refusals)
-            if not refused or refused[-1].reason is not Refusal.UNKNOWN_KEY:
+            if agent.refusals:
+                refused = agent.refusals[-1].reason
+                agent.refusals.clear()
+            if refused is not Refusal.UNKNOWN_KEY or not agent.unacknowledged:
                 break
-            agent.refusals.clear()  # a key just enrolled: the gateway hears of it with its round
-            await asyncio.sleep(TICK_S / 2)
+            await asyncio.sleep(TICK_S / 2)  # just enrolled: the gateway hears of it with its round
         if agent.acknowledged > before:
             return "logged"
-        if refused:
-            return f"refused: {refused[-1].reason}"
+        if refused is not None:
+            return f"refused: {refused}"
         if agent.unacknowledged:
             return "queued: no gateway answers now; deliver it later with: commonworks agent run"
         return "logged before"
