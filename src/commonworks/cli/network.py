@@ -10,6 +10,7 @@ import click
 
 from commonworks.chain.accounts import address_bytes
 from commonworks.chain.embedded import LABEL
+from commonworks.chain.manifest import EPOCH_LENGTH_MIN_S
 from commonworks.cli.demo import play
 from commonworks.cli.shell import (
     Bar,
@@ -59,7 +60,7 @@ SOON_S: Final = 300
 @click.option(
     "--epoch",
     "epoch_s",
-    type=click.IntRange(1, EPOCH_S_MAX),
+    type=click.IntRange(EPOCH_LENGTH_MIN_S, EPOCH_S_MAX),
     default=DAY_S,
     show_default=True,
     help="Epoch length, seconds.",
