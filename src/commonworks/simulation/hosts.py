@@ -35,6 +35,8 @@ from commonworks.verifier.role import Verifier
 
 OK: Final = 200
 BROKEN: Final = 500
+WAKE_S: Final = 300
+"""How often a machine without power looks whether it came back early."""
 NEVER: Final = 2**62
 """A time that does not come."""
 
@@ -104,7 +106,7 @@ class Host(ABC):
         clock = self.sky.clock
         while not self._stopped:
             if clock.now() < self._off_until:
-                await clock.sleep_until(self._off_until)
+                await clock.sleep_until(min(self._off_until, clock.now() + WAKE_S))
                 continue
             await self.turn()
             await clock.sleep_until(clock.now() + self._period())

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from commonworks.errors import Unavailable
 from commonworks.ports import Clock
@@ -50,13 +50,17 @@ class Mishap(StrEnum):
 
 
 async def ask(app: App, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Return what an ASGI application answers to one request. Raises what the application does."""
+    """Return what an ASGI application answers to one request. Raises what the application does.
+
+    `path` is as it stands in the URL: escaped, with its query.
+    """
+    raw_path, _, query = path.partition("?")
     scope: MutableMapping[str, Any] = {
         "type": "http",
         "method": method,
-        "path": path,
-        "raw_path": path.encode("latin-1"),
-        "query_string": b"",
+        "path": unquote(raw_path),
+        "raw_path": raw_path.encode("latin-1"),
+        "query_string": query.encode("latin-1"),
         "headers": [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in {**headers, "content-length": str(len(body))}.items()
@@ -138,7 +142,8 @@ class MemoryTransport:
             await self._wait(before_s)
             place = urlsplit(url)
             server = self._servers.get(f"{place.scheme}://{place.netloc}")
-            answer = await server.answer(method, place.path, headers, body) if server else None
+            path = f"{place.path}?{place.query}" if place.query else place.path
+            answer = await server.answer(method, path, headers, body) if server else None
             await self._wait(after_s)
             return answer
 
