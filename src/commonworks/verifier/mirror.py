@@ -65,24 +65,27 @@ class Mirror:
     async def sync(self, log: Log, tip: Tip) -> None:
         """Copy what is missing up to an anchored tip.
 
-        Raises: Corrupt when the log does not hash to the anchored root (nothing is kept then);
+        Raises: Corrupt when the log does not hash to the anchored root (nothing of it is held);
         Unavailable when it withholds a payload; whatever the log raises. Safe to repeat.
         """
         held = await self.held(tip.log_id)
+        if held.size >= tip.size:
+            return
         while held.size < tip.size:
             upto = min(tip.size, held.size + CHUNK)
             items = await read_items(log, held.size, upto)
             _check_payloads(items)
             frontier = held.frontier.extend([leaf_hash(item.statement) for item in items])
-            if upto == tip.size and frontier.root() != tip.root:
-                raise Corrupt(
-                    f"log {tip.log_id.hex()[:16]} does not hash to the root anchored at {tip.size}",
-                    hint="the gateway shows another log than it anchored; do not confirm it",
-                    log_id=tip.log_id,
-                )
             await self._append(tip.log_id, held.size, items)
             held = Held(size=upto, nodes=frontier.nodes)
-            await self._store.write({_record(tip.log_id): canonical.encode(held)})
+        if held.frontier.root() != tip.root:
+            raise Corrupt(
+                f"log {tip.log_id.hex()[:16]} does not hash to the root anchored at {tip.size}",
+                hint="the gateway shows another log than it anchored; do not confirm it",
+                log_id=tip.log_id,
+            )
+        # The bundles written so far are nothing until this: only what an anchor proves is held.
+        await self._store.write({_record(tip.log_id): canonical.encode(held)})
 
     async def _append(self, log_id: bytes, size: int, items: Sequence[LoggedItem]) -> None:
         prefix = f"logs/{log_id.hex()}/"
