@@ -124,6 +124,11 @@ KERNEL_PARAMETERS: Final[tuple[Parameter, ...]] = (
         description="How old a report's readings may be when they settle at last.",
     ),
     Parameter(
+        key="retention_s", unit="s", minimum=30 * DAY_S, maximum=3_650 * DAY_S,
+        default=730 * DAY_S,
+        description="How long after an epoch its sealed payloads must be kept.",
+    ),
+    Parameter(
         key="account_cap_ppm", unit="ppm", minimum=1, maximum=PPM, default=400_000,
         description="Largest share of one resource's emission that one account gets in an epoch.",
     ),

@@ -28,10 +28,10 @@ from commonworks.model import (
 from commonworks.statements.model import REASONS
 from commonworks.translog.check import Fault, read_checkpoint
 from commonworks.transport.client import HttpTransport
-from commonworks.wiring.audit import AuditedLog, AuditReport, audit
+from commonworks.wiring.audit import AuditedLog, AuditReport, Source, audit
 from commonworks.wiring.home import Home
 from commonworks.wiring.logsource import open_source, sync_reader
-from commonworks.wiring.records import EpochRecord, name_of, settled_epoch
+from commonworks.wiring.records import EpochRecord, name_of, settled_epoch, stored_state
 from commonworks.wiring.session import Session, gateway_note_key, open_session
 
 
@@ -265,15 +265,27 @@ async def verdicts(
     help="A gateway's folder or URL.  [default: this folder's gateways, else as registered]",
 )
 @click.option("--as", "reader", help="Account that asks for sealed payloads over HTTP.")
+@click.option(
+    "--from-state",
+    is_flag=True,
+    help="Begin with the stored state of the epoch before, whose hash the chain has.",
+)
 @home_option
 @json_option
 @asynchronous
 async def audit_command(
-    *, number: int, sources: tuple[str, ...], reader: str | None, home: Home, as_json: bool
+    *,
+    number: int,
+    sources: tuple[str, ...],
+    reader: str | None,
+    from_state: bool,
+    home: Home,
+    as_json: bool,
 ) -> None:
     """Recompute an epoch from the chain and the evidence, and from nothing else.
 
-    Exit code 0: it is what was finalised; 1: it is not, and the first difference is named.
+    Exit code 0: it is what was finalised, or its evidence was erased by rule; 1: it is not, and
+    the first difference is named.
     """
     async with HttpTransport() as transport, open_session(home, say) as session:
         view = await session.view()
@@ -290,15 +302,16 @@ async def audit_command(
                 log=source.log,
                 read=source.read,
             )
-        report = await audit(
+        evidence = Source(
             network=session.network,
             view=view,
             logs=logs,
             resources=session.resources,
             rules_hash=session.rules_hash,
-            epoch=number,
-            progress=say,
+            now=session.clock.now(),
+            stored_state=lambda epoch: stored_state(home, epoch),
         )
+        report = await audit(evidence, number, from_state=from_state, progress=say)
     _show_audit(report, as_json)
     if report.differences:
         raise click.exceptions.Exit(1)
@@ -326,31 +339,41 @@ def _places(
 
 
 def _show_audit(report: AuditReport, as_json: bool) -> None:
+    found, expected = report.found, report.expected
     rows = [
-        ("result", report.found.result_hash, report.expected.result_hash),
-        ("root", report.found.payout_root, report.expected.payout_root),
-        ("digest", report.found_digest, report.expected_digest),
+        ("result", found and found.commitment.result_hash, expected.result_hash),
+        ("root", found and found.commitment.payout_root, expected.payout_root),
+        ("digest", found and found.digest, report.expected_digest),
     ]
+    statements = len(found.verdicts) if found else 0
     if as_json:
         put_json(
             {
                 "epoch": report.epoch,
-                "statements": report.statements,
+                "statements": statements,
                 **{
-                    name: {"found": "0x" + found.hex(), "expected": "0x" + expected.hex()}
-                    for name, found, expected in rows
+                    name: {"found": "0x" + got.hex() if got else None, "expected": "0x" + due.hex()}
+                    for name, got, due in rows
                 },
-                "equal": not report.differences,
+                "equal": found is not None and not report.differences,
                 "differences": list(report.differences),
+                "erased": list(report.erased),
+                "begun_from": report.begun_from,
             }
         )
         return
-    put(f"epoch {report.epoch}: {report.statements} statements")
-    for name, found, expected in rows:
-        put(f"{name:<7} found    0x{found.hex()}")
-        put(f"{'':<7} expected 0x{expected.hex()}")
+    put(f"epoch {report.epoch}: {statements} statements, recomputed from {report.begun_from}")
+    for name, got, due in rows:
+        put(f"{name:<7} found    {'0x' + got.hex() if got else '-'}")
+        put(f"{'':<7} expected 0x{due.hex()}")
+    for line in report.erased:
+        put(line)
     if not report.differences:
-        put("equal: the payments follow from the evidence")
+        put(
+            "equal: the payments follow from the evidence"
+            if found
+            else "the logs and their anchored roots hold; the result can no longer be recomputed"
+        )
         return
     put(f"first difference: {report.differences[0]}")
     for line in report.differences[1:]:

@@ -27,6 +27,7 @@ from commonworks.translog.receipts import decode_receipt, verify_receipt
 from commonworks.wiring.founding import GATEWAY
 from commonworks.wiring.home import Home, write_durably
 from commonworks.wiring.logsource import sync_reader, vkey_beside
+from commonworks.wiring.retention import erase
 from commonworks.wiring.session import open_session
 from commonworks.wiring.transparent import split_transparent, transparent_statement
 
@@ -76,6 +77,27 @@ def log_check(*, place: str | None, vkey: str | None, home: Home, as_json: bool)
         put(f"fault after {report.entries} good entries: {fault}")
     if fault is not None:
         raise click.exceptions.Exit(1)
+
+
+@log.command("erase")
+@home_option
+@json_option
+@asynchronous
+async def log_erase(*, home: Home, as_json: bool) -> None:
+    """Erase sealed payloads whose retention period has passed (policy: retention_s).
+
+    The logs keep the salted hashes and still verify. Safe beside a running network.
+    """
+    async with open_session(home, say) as session:
+        view = await session.view()
+        done = await erase(home, session.network, view, session.clock.now())
+    if as_json:
+        put_json([{"gateway": e.gateway, "upto": e.upto, "payloads": e.payloads} for e in done])
+        return
+    for item in done:
+        put(f"{item.gateway}: {item.payloads} payloads erased; kept from entry {item.upto} on")
+    if not done:
+        put("nothing to erase: every retention period still runs")
 
 
 @click.group()

@@ -15,6 +15,7 @@ from commonworks.events import (
 from commonworks.model import (
     Device,
     Settlement,
+    State,
 )
 from commonworks.settlement import payout
 from commonworks.settlement.epochs import ChainView
@@ -56,6 +57,18 @@ async def settled_epoch(home: Home, view: ChainView, epoch: int) -> EpochRecord:
             hint=f"see where they part: commonworks audit {epoch}",
         )
     return EpochRecord(settlement=settlement, final=final)
+
+
+async def stored_state(home: Home, epoch: int) -> State | None:
+    """Return the state that an epoch left, as this folder's verifier stored it, or None."""
+    if not home.verifier(VERIFIER).is_dir():
+        return None
+    store = FileStore(home.verifier(VERIFIER))
+    try:
+        settlement = await archived(store, epoch)
+    finally:
+        store.close()
+    return None if settlement is None else settlement.state
 
 
 def last_final(view: ChainView) -> int:
