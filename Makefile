@@ -97,5 +97,5 @@ node_modules/.stamp: package.json package-lock.json | $(NODE_STAMP)
 	@touch $@
 
 $(VENV)/.contracts: $(VENV)/.run node_modules/.stamp $(shell find contracts/src contracts/foundry.toml scripts/build_contracts.py 2>/dev/null)
-	@$(BIN)/python scripts/build_contracts.py
+	@$(BIN)/python scripts/build_contracts.py >&2
 	@touch $@

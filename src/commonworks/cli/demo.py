@@ -108,7 +108,7 @@ async def play(
     async with open_demo(home, settings, lambda text: say(f"  {text}")) as running:
         _introduce(running)
         lines: list[EpochLine] = []
-        bar = Bar(f"replaying {settings.days} days")
+        bar = Bar("replaying 1 day" if settings.days == 1 else f"replaying {settings.days} days")
         async for line in running.replay(speed, bar.show):
             bar.clear()
             lines.append(line)
