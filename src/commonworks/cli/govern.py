@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from commonworks.crypto.hashes import sha256
 from commonworks.errors import InvalidInput, NotFound
 from commonworks.statements.codec import decode_statement, sign_record
 from commonworks.statements.model import Kind, Reason
+from commonworks.wiring import documents
 from commonworks.wiring.field import deliver, schema_of
 from commonworks.wiring.founding import FOUNDER
 from commonworks.wiring.home import Home
@@ -112,7 +112,7 @@ async def _adopt(owner: Members, resource: str, name: str, statement: bytes) -> 
 def _columns(file: Path) -> dict[str, list[int] | list[bytes]]:
     columns: dict[str, list[int] | list[bytes]] = {}
     try:
-        for name, values in json.loads(file.read_text()).items():
+        for name, values in documents.parse(file.read_bytes()).items():
             if values and isinstance(values[0], str):
                 columns[str(name)] = [bytes.fromhex(value) for value in values]
             else:

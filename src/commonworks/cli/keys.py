@@ -20,7 +20,7 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.crypto.keys import Algorithm
-from commonworks.errors import InvalidInput, NotFound
+from commonworks.errors import InvalidInput
 from commonworks.model import (
     Device,
 )
@@ -265,7 +265,7 @@ async def device_show(*, name: str, home: Home, as_json: bool) -> None:
     """Show one device."""
     path = home.device_file(name)
     if not path.exists():
-        raise NotFound(f"no device {name} in {home.devices}", hint="make it with: device new")
+        raise home.no_device(name)
     key = inspect_key(path)
     async with open_session(home, say) as session:
         view = await session.view()

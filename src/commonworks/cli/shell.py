@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec
 
 import click
 
-from commonworks.errors import CommonworksError, InvalidInput, exit_code
+from commonworks.errors import CODES, CommonworksError, InvalidInput, Unavailable, exit_code
 from commonworks.resources.base import Table
 from commonworks.wiring.home import Home
 
@@ -21,6 +21,9 @@ P = ParamSpec("P")
 
 DEFAULT_HOME: Final = Path("home/network")
 """Where a network lives when --home is not given, below the working directory."""
+
+AMOUNT_DIGITS_MAX: Final = 36
+"""Most digits of an amount: with 36 decimal places it still fits the contracts' 256 bits."""
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells expect it."""
@@ -173,6 +176,11 @@ def run(group: click.Group) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:  # a disk that is full, a folder that may not be used
+        place = f"{error.filename}: " if error.filename else ""
+        say(f"commonworks: {place}{error.strerror or error}")
+        say("  make room or check the folder's rights; what was acknowledged is kept")
+        return CODES[Unavailable][1]
     return result if isinstance(result, int) else 0
 
 
@@ -184,6 +192,8 @@ def whole(text: str, decimals: int) -> int:
         raise InvalidInput(f"{text!r} is no amount", hint="write for example 12.50")
     if len(tail) > decimals:
         raise InvalidInput(f"{text} has more than {decimals} decimal places")
+    if len(digits) > AMOUNT_DIGITS_MAX:
+        raise InvalidInput(f"{text} is more than there can be of anything")
     scale: int = 10 ** (decimals - len(tail))
     return int(digits) * scale
 

@@ -19,7 +19,7 @@ from commonworks.agent import Agent, AgentSettings, GatewayAddress
 from commonworks.agent.service import SUBMIT_PATH
 from commonworks.chain.members import Members
 from commonworks.crypto.cbor import decode_sequence
-from commonworks.errors import Conflict, InvalidInput, Unavailable
+from commonworks.errors import Conflict, Corrupt, InvalidInput, Unavailable
 from commonworks.model import (
     Outcome,
     Settlement,
@@ -47,7 +47,7 @@ from commonworks.wiring.founding import (
     make_manifest,
     register_nodes,
 )
-from commonworks.wiring.home import Home
+from commonworks.wiring.home import DEMO_MARK, Home
 from commonworks.wiring.nodes import KeyFolder, Nodes, run_nodes
 from commonworks.wiring.session import Progress, Session, attach, network_clock, open_chain
 
@@ -84,14 +84,18 @@ class DemoSettings:
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> DemoSettings:
-        """Return settings from JSON values."""
-        return cls(
-            seed=int(document["seed"]),
-            days=int(document["days"]),
-            season=str(document["season"]),
-            resources=tuple(document["resources"]),
-            cheaters=bool(document["cheaters"]),
-        )
+        """Return settings from JSON values; raise Corrupt where they are none."""
+        try:
+            return cls(
+                seed=int(document["seed"]),
+                days=int(document["days"]),
+                season=str(document["season"]),
+                resources=tuple(document["resources"]),
+                cheaters=bool(document["cheaters"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            hint = "start a demo in another folder"
+            raise Corrupt(f"{DEMO_MARK} is damaged", hint=hint) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from commonworks.statements.codec import Item, sign_binding, sign_record
 from commonworks.statements.model import Kind, Refusal
 from commonworks.storage.files import FileStore
 from commonworks.transport.client import HttpTransport
+from commonworks.wiring import documents
 from commonworks.wiring.cast import DEADLINE_S
 from commonworks.wiring.founding import RELAYER
 from commonworks.wiring.home import Home
@@ -41,7 +41,6 @@ _NO_READING: Final = (
     KeyError,
     TypeError,
     AttributeError,
-    RecursionError,
 )
 """What a line that is no reading ends in."""
 
@@ -292,7 +291,7 @@ class LineSource:
         if not line.strip():
             return None
         try:
-            fields = json.loads(line[:LINE_BYTES_MAX])
+            fields = documents.parse(line[:LINE_BYTES_MAX])
             reading = Reading(
                 kind=Kind(fields["kind"]),
                 time=_integer(fields["time"]),

@@ -15,11 +15,14 @@ from eth_account.signers.local import LocalAccount
 from commonworks.chain.accounts import create_account, list_accounts, load_account
 from commonworks.chain.manifest import Manifest, decode_manifest, encode_manifest
 from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.errors import Conflict, InvalidInput, NotFound, Unauthorized
+from commonworks.errors import Corrupt, InvalidInput, NotFound, Unauthorized, Unavailable
 from commonworks.storage.keyfiles import inspect_key, read_key, write_key
+from commonworks.wiring import documents
 
 MANIFEST: Final = "network.json"
 DEMO_MARK: Final = "demo.json"
+NAME_MAX: Final = 100
+"""Longest name of a device."""
 DEMO_SCRYPT_N: Final = 2
 """A demo's keys protect nothing: they come from a seed that everybody may know."""
 PASSPHRASE_VARIABLE: Final = "COMMONWORKS_PASSPHRASE"  # noqa: S105 - a name, not a secret
@@ -67,7 +70,11 @@ class Home:
     def manifest(self) -> Manifest:
         """Return the network's manifest; raise NotFound or Corrupt."""
         try:
-            return decode_manifest((self.path / MANIFEST).read_bytes())
+            data = (self.path / MANIFEST).read_bytes()
+            documents.require_shallow(data)
+            return decode_manifest(data)
+        except ValueError as error:
+            raise Corrupt(f"{MANIFEST}: {error}", hint="restore it from a backup") from None
         except FileNotFoundError:
             raise NotFound(
                 f"no network in {self.path}",
@@ -133,9 +140,16 @@ class Home:
     def device_file(self, name: str) -> Path:
         """Return where a device's key lies; `house-2/solar` is kept as `house-2.solar.json`."""
         flat = name.replace("/", ".")
-        if not flat or flat.startswith(".") or not all(c.isalnum() or c in "-_." for c in flat):
+        if not 0 < len(flat) <= NAME_MAX or flat.startswith(".") or not _is_flat(flat):
             raise InvalidInput(f"{name!r} is no name for a device", hint="letters, digits, - _ /")
         return self.devices / f"{flat}.json"
+
+    def no_device(self, name: str) -> NotFound:
+        """Return the error for a device whose key is not in this folder."""
+        return NotFound(
+            f"no device {name} in {self.devices}",
+            hint=f"make it with: commonworks device new {name}",
+        )
 
     def device_names(self) -> list[str]:
         """Return the names of the device keys in this folder, as commands take them."""
@@ -144,6 +158,8 @@ class Home:
     def device_key(self, name: str) -> PrivateKey:
         """Return a device's key, unlocked where it is locked."""
         path = self.device_file(name)
+        if not path.exists():
+            raise self.no_device(name)
         locked = inspect_key(path).encrypted
         return read_key(path, self.secret() if locked else None)
 
@@ -162,11 +178,13 @@ class Home:
     def demo_settings(self) -> dict[str, object]:
         """Return what a demo was started with; empty where this is none."""
         try:
-            settings = json.loads((self.path / DEMO_MARK).read_bytes())
+            settings = documents.parse((self.path / DEMO_MARK).read_bytes())
         except FileNotFoundError:
             return {}
-        if not isinstance(settings, dict):
-            raise Conflict(f"{DEMO_MARK} is damaged", hint="start a demo in another folder")
+        except ValueError:
+            settings = None
+        if not isinstance(settings, dict) or not settings:
+            raise Corrupt(f"{DEMO_MARK} is damaged", hint="start a demo in another folder")
         return settings
 
     def mark_demo(self, settings: dict[str, object]) -> None:
@@ -174,17 +192,27 @@ class Home:
         write_durably(self.path / DEMO_MARK, json.dumps(settings).encode() + b"\n")
 
 
+def _is_flat(name: str) -> bool:
+    return name.isascii() and all(c.isalnum() or c in "-_." for c in name)
+
+
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one piece; durable when it returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace a file in one piece; durable when it returns. Raises Unavailable."""
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot write {path}: {error.strerror}",
+            hint="make room there, or choose another place",
+        ) from error
