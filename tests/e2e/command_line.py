@@ -155,14 +155,14 @@ class Running:
             time.sleep(POLL_S)
         return value
 
-    def says(self, text: str) -> str:
-        """Wait for a whole line on standard error that holds `text`; return the line."""
+    def says(self, *texts: str) -> str:
+        """Wait for a whole line on standard error that holds one of `texts`; return the line."""
 
         def line(running: Running) -> str:
             whole = running.err.rpartition("\n")[0].splitlines()
-            return next((found for found in whole if text in found), "")
+            return next((found for found in whole if any(text in found for text in texts)), "")
 
-        return str(self.until(line, f"it said {text!r}"))
+        return str(self.until(line, f"it said {texts[0]!r}"))
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> Done:
         """Press Ctrl-C, as a terminal does, and return how it ended."""
