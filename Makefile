@@ -28,9 +28,10 @@ test: setup lint ## everything: lint, contracts, unit, properties, simulation, i
 test-fast: setup ## what a person runs before each commit (at most two minutes)
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/properties $(ARGS)
 
-test-long: setup ## the long versions: invariants 256 x 500, 50 rounds of kill -9
+test-long: setup ## the long versions: invariants 256 x 500, 50 rounds of kill -9, 100 seeds
 	@FOUNDRY_PROFILE=long contracts/forge-npm test
-	@COMMONWORKS_KILL_ROUNDS=50 $(BIN)/python -m pytest tests/integration $(ARGS)
+	@COMMONWORKS_KILL_ROUNDS=50 COMMONWORKS_SIM_SEEDS=100-199 $(BIN)/python -m pytest -n 2 \
+	  tests/integration tests/simulation $(ARGS)
 
 lint: setup ## ruff, mypy --strict, import contracts, forge fmt and lint
 	@$(BIN)/ruff check .

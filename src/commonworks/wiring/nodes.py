@@ -65,7 +65,7 @@ class Nodes:
         troubles: list[Trouble] = []
         try:
             await self.gateway.tick()
-        except Unavailable as error:
+        except (Unavailable, Conflict) as error:
             troubles.append(Trouble(what=f"gateway {GATEWAY}", error=error))
         try:
             troubles += await self.verifier.tick()
