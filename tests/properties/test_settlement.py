@@ -12,6 +12,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commonworks import canonical
 from commonworks.model import (
     HeldBinding,
     PendingStatement,
@@ -19,7 +20,6 @@ from commonworks.model import (
     State,
     Total,
 )
-from commonworks.settlement import canonical
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.payout import proof, root, verify
 from commonworks.statements.codec import decode_statement

@@ -10,8 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "commonworks"
 PURE = (
-    "errors.py", "units.py", "policy.py", "events.py", "model.py", "crypto", "statements",
-    "translog", "resources", "settlement",
+    "errors.py", "units.py", "policy.py", "events.py", "model.py", "canonical.py", "crypto",
+    "statements", "translog", "resources", "settlement",
 )  # fmt: skip
 FORBIDDEN = {
     "asyncio", "datetime", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
@@ -25,8 +25,8 @@ EXEMPT = {
     "resources/energy/street.py": {"importlib"},
 }
 KERNEL = (
-    "errors.py", "units.py", "policy.py", "events.py", "model.py", "ports.py", "crypto",
-    "statements", "translog", "resources/base.py", "resources/simulator.py", "settlement",
+    "errors.py", "units.py", "policy.py", "events.py", "model.py", "ports.py", "canonical.py",
+    "crypto", "statements", "translog", "resources/base.py", "resources/simulator.py", "settlement",
     "gateway", "verifier", "agent", "chain", "storage", "transport", "simulation", "conformance",
 )  # fmt: skip
 RESOURCE_WORDS = re.compile(

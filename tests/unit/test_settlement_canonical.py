@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 import cbor2
 import pytest
 
+from commonworks import canonical
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, InvariantBroken
 from commonworks.events import (
@@ -20,7 +21,6 @@ from commonworks.model import (
     State,
     Total,
 )
-from commonworks.settlement import canonical
 from commonworks.settlement.commitment import digest, evidence_hash
 from commonworks.settlement.state import INITIAL, state_hash
 from commonworks.statements.model import Kind

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 
+from commonworks import canonical
 from commonworks.conformance.findings import Finding, Rule
 from commonworks.errors import CommonworksError, InvariantBroken
 from commonworks.model import Outcome, Payment, Work
 from commonworks.resources.base import Resource, ResourceInput, Traded, Verified
-from commonworks.settlement import canonical
 from commonworks.units import PPM
 
 

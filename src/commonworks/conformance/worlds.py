@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from commonworks import canonical
 from commonworks.conformance.findings import Finding, Rule
 from commonworks.conformance.stage import CURRENCY, LOGS, START_S, TOKEN, Played, Stage
 from commonworks.crypto.hashes import sha256
@@ -14,7 +15,6 @@ from commonworks.errors import CommonworksError, InvariantBroken
 from commonworks.model import Entry, Outcome, Settlement, State
 from commonworks.resources.base import Resource
 from commonworks.resources.simulator import SEASONS, Cast, Simulator, World
-from commonworks.settlement import canonical
 from commonworks.settlement.state import INITIAL
 from commonworks.statements.codec import decode_statement
 from commonworks.statements.model import Reason

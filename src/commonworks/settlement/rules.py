@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from commonworks import canonical
 from commonworks.crypto.hashes import keccak256
 from commonworks.resources.base import Resource
-from commonworks.settlement import canonical
 
 KERNEL_MODULES: Final = tuple(
     f"commonworks.{name}"
@@ -31,7 +31,7 @@ KERNEL_MODULES: Final = tuple(
         "statements.arrays",
         "statements.codec",
         "resources.base",
-        "settlement.canonical",
+        "canonical",
         "settlement.commitment",
         "settlement.emission",
         "settlement.facts",

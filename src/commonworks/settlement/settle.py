@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
+from commonworks import canonical
 from commonworks.errors import require
 from commonworks.events import (
     AssetTotal,
@@ -32,7 +33,7 @@ from commonworks.model import (
 )
 from commonworks.policy import Policy
 from commonworks.resources.base import Resource, ResourceInput
-from commonworks.settlement import canonical, payout
+from commonworks.settlement import payout
 from commonworks.settlement.commitment import digest, evidence_hash
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.intake import Intake, take_in

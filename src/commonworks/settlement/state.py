@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from commonworks import canonical
 from commonworks.model import (
     State,
 )
-from commonworks.settlement import canonical
 from commonworks.settlement.commitment import NO_DIGEST
 
 INITIAL = State(

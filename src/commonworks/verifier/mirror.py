@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from commonworks import canonical
 from commonworks.errors import Corrupt, Unavailable
 from commonworks.events import (
     Range,
     Tip,
 )
 from commonworks.ports import Log, Store
-from commonworks.settlement import canonical
 from commonworks.settlement.epochs import LoggedItem
 from commonworks.statements.codec import decode_statement
 from commonworks.statements.model import Reason

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from commonworks import canonical
 from commonworks.errors import CommonworksError, Conflict, Corrupt, Unavailable
 from commonworks.events import (
     GatewayRegistered,
@@ -25,7 +26,6 @@ from commonworks.model import (
 from commonworks.policy import Policy
 from commonworks.ports import Attest, Chain, Clock, Close, Confirm, Finalise, Log, Store
 from commonworks.resources.base import Resource
-from commonworks.settlement import canonical
 from commonworks.settlement.epochs import ChainView
 from commonworks.settlement.facts import facts_at, policy_at
 from commonworks.settlement.settle import settle

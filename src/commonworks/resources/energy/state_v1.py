@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from commonworks.crypto import cbor
-from commonworks.errors import CommonworksError, Corrupt
+from commonworks import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -65,26 +63,8 @@ EMPTY = EnergyState(readings={}, orders={}, residues={})
 
 
 def encode(state: EnergyState) -> bytes:
-    """Return the state as deterministic CBOR."""
-    return cbor.encode(
-        [
-            [
-                [kid, [[r.time, r.import_wh, r.export_wh, r.voltage_mv] for r in rows]]
-                for kid, rows in sorted(state.readings.items())
-            ],
-            [
-                [
-                    device,
-                    [[o.time, o.identity, o.anchored_at, o.sell_min, o.buy_max] for o in rows],
-                ]
-                for device, rows in sorted(state.orders.items())
-            ],
-            [
-                [row.start_s, row.unclaimed_wh, [list(cut) for cut in row.cuts]]
-                for _, row in sorted(state.residues.items())
-            ],
-        ]
-    )
+    """Return the state in canonical form."""
+    return canonical.encode(state)
 
 
 def decode(data: bytes) -> EnergyState:
@@ -92,41 +72,4 @@ def decode(data: bytes) -> EnergyState:
 
     Raises: Corrupt when it is anything else.
     """
-    if not data:
-        return EMPTY
-    try:
-        return _read(cbor.decode(data))
-    except (CommonworksError, TypeError, ValueError) as error:
-        raise Corrupt(f"the state of energy cannot be read ({error})") from error
-
-
-def _read(fields: Any) -> EnergyState:
-    readings, orders, residues = fields
-    return EnergyState(
-        readings={
-            kid: tuple(
-                Reading(time=time, import_wh=imported, export_wh=exported, voltage_mv=voltage)
-                for time, imported, exported, voltage in rows
-            )
-            for kid, rows in readings
-        },
-        orders={
-            device: tuple(
-                Standing(
-                    time=time,
-                    identity=identity,
-                    anchored_at=anchored_at,
-                    sell_min=sell_min,
-                    buy_max=buy_max,
-                )
-                for time, identity, anchored_at, sell_min, buy_max in rows
-            )
-            for device, rows in orders
-        },
-        residues={
-            start: Residue(
-                start_s=start, unclaimed_wh=unclaimed, cuts=tuple((d, wh) for d, wh in cuts)
-            )
-            for start, unclaimed, cuts in residues
-        },
-    )
+    return canonical.decode(EnergyState, data) if data else EMPTY
