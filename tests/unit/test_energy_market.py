@@ -304,6 +304,22 @@ class TestUtility:
             (account("utility"), account("sun"), Purpose.UTILITY_EXPORT): 100
         }
 
+    def test_short_funds_are_shared_and_the_rest_is_named(self) -> None:
+        street = Street(
+            {"sun": Meter(plant_wp=10_000), "roof": Meter(plant_wp=10_000)},
+            energy_utility_account=number("utility"),
+        )
+        street.deposit("utility", 1_000)
+        street.orders(sun=0, roof=0)
+        street.measure(0, {"sun": [(0, 300)] * 4, "roof": [(0, 100)] * 4})
+        result = street.settle()
+        assert paid(result) == {
+            (account("utility"), account("sun"), Purpose.UTILITY_EXPORT): 750,
+            (account("utility"), account("roof"), Purpose.UTILITY_EXPORT): 250,
+        }
+        due = 4 * (300 + 100) * 83
+        assert result.resources[0].summary["utility_unpaid_micro"] == due - 1_000
+
     def test_as_far_as_the_member_has_funds(self) -> None:
         street = self.street(10**9)
         street.limit("house", "house", 1_000)

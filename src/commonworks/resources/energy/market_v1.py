@@ -35,7 +35,7 @@ from commonworks.resources.energy.auction_v1 import Clearing, Offer, clear
 from commonworks.resources.energy.readings import INTERVAL_S
 from commonworks.resources.energy.reasons import Purpose, Why
 from commonworks.resources.energy.verify_v1 import EnergyDetail
-from commonworks.units import PPM, WEI, mul_div, share_ppm
+from commonworks.units import PPM, WEI, mul_div, share_ppm, split_floor
 
 KILO: Final = 1000
 """Prices are per kWh, quantities in Wh."""
@@ -128,6 +128,8 @@ class _Book:
     prices: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     """(start, price, matched, supply, demand)."""
     intervals: list[IntervalVerdict] = field(default_factory=list)
+    utility_unpaid_micro: int = 0
+    """Named residual: feed-in that a utility's deposit did not reach for."""
 
     def pay(self, payer: bytes, payee: bytes, purpose: Purpose, amount: int) -> None:
         if amount > 0:
@@ -294,17 +296,19 @@ def _settle_utility(data: ResourceInput, detail: EnergyDetail, purse: _Purse, bo
     utility = data.policy.account("energy.utility_account")
     if utility is None or purse.accounts.get(utility, 0) <= 0:
         return
-    for device, bill in sorted(book.bills.items()):
-        account = data.accounts[device]
-        due = mul_div(detail.tariff_export, bill.seen_export_wh, KILO)
-        paid = min(due, purse.accounts[utility])
+    bills = sorted(book.bills.items())
+    due = [mul_div(detail.tariff_export, bill.seen_export_wh, KILO) for _, bill in bills]
+    funds = purse.accounts[utility]
+    paid_out = due if sum(due) <= funds else split_floor(funds, due)[0]
+    for (device, bill), paid in zip(bills, paid_out, strict=True):
         purse.accounts[utility] -= paid
-        book.pay(utility, account, Purpose.UTILITY_EXPORT, paid)
+        book.pay(utility, data.accounts[device], Purpose.UTILITY_EXPORT, paid)
         bill.utility_earned_micro = paid
+    book.utility_unpaid_micro = sum(due) - sum(paid_out)
     for device, bill in sorted(book.bills.items()):
         account = data.accounts[device]
-        due = mul_div(detail.tariff_import, bill.rest_import_wh, KILO)
-        paid = min(due, purse.free(account, device))
+        bill_micro = mul_div(detail.tariff_import, bill.rest_import_wh, KILO)
+        paid = min(bill_micro, purse.free(account, device))
         if paid:
             purse.take(account, device, paid)
             book.pay(account, utility, Purpose.UTILITY_IMPORT, paid)
@@ -346,6 +350,7 @@ def _summary(detail: EnergyDetail, book: _Book, charges: Charges) -> dict[str, i
         "charges_micro": sum(bill.paid_micro for bill in book.bills.values()) - energy,
         "utility_import_wh": sum(bill.rest_import_wh for bill in book.bills.values()),
         "utility_export_wh": sum(bill.rest_export_wh for bill in book.bills.values()),
+        "utility_unpaid_micro": book.utility_unpaid_micro,
         "grid_charge_micro_per_kwh": charges.grid,
         "unfunded_wh": sum(item.claimed - item.credited for item in book.intervals),
     }
