@@ -20,6 +20,10 @@ SEEDS = range(7, 7 + int(os.environ.get("COMMONWORKS_CRASH_SEEDS", "1")))
 BLINK_S = 0.3
 """Longest pause between a moment and the kill: anything may be under way by then."""
 
+INTERRUPTED = 130
+SOON_S = 10
+"""Exit code of Ctrl-C, and what it may take."""
+
 Moment = Callable[[Running, Path], object]
 
 
@@ -75,6 +79,19 @@ def test_a_demo_that_is_killed_again_and_again_comes_to_the_same(
     with running(*command) as process:
         done = process.wait().ok()
     _same(street, home, done.document)
+
+
+def test_ctrl_c_ends_a_demo_at_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for moment in (told("contract Vault is on the chain"), replayed(2)):
+        with running("demo", "--home", home, "--days", 1, "--no-serve") as process:
+            moment(process, home)
+            began = time.monotonic()
+            done = process.interrupt()
+            assert time.monotonic() - began < SOON_S
+        assert done.code == INTERRUPTED
+        assert "Traceback" not in done.err
+        assert "commonworks: " not in done.err
 
 
 def _same(street: Street, home: Path, document: dict[str, object]) -> None:

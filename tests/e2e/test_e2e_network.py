@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -168,7 +169,7 @@ def test_one_folder_is_run_once(founded: Path) -> None:
             assert second.wait().refused(4)
         assert network.process.poll() is None
         began = time.monotonic()
-        assert network.interrupt().code in (0, 130)
+        assert network.interrupt(signal.SIGTERM).code in (0, 130)
         assert time.monotonic() - began < SOON_S
 
 
