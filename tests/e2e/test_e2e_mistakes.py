@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command_line import commonworks
+from command_line import commonworks, installed
 from street import Street, results
+
+from commonworks import wiring
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -219,6 +221,19 @@ def test_a_missing_chain_program(copy: Copy, tmp_path: Path) -> None:
         for command in (("epoch", "list", "--home", home), ("demo", "--no-serve", "--home", home)):
             done = commonworks(*command, variables={"COMMONWORKS_ANVIL": str(path)})
             assert "anvil" in done.refused(code).lower()
+
+
+def test_a_checkout_without_npm_packages(tmp_path: Path) -> None:
+    """The package elsewhere, where no node_modules lie beside it and nothing is on PATH."""
+    package = Path(wiring.__file__).parents[1]
+    unfinished = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(package, tmp_path / "src" / package.name, ignore=unfinished)
+    done = installed(
+        *("demo", "--no-serve", "--home", tmp_path / "home"),
+        variables={"PYTHONPATH": str(tmp_path / "src"), "PATH": str(tmp_path)},
+    )
+    assert "anvil" in done.refused(MISSING)
+    assert "npm" in done.err
 
 
 @pytest.mark.parametrize("place", ["--rpc"])
