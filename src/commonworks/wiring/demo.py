@@ -241,10 +241,11 @@ class Demo:
             at = self.start + hour * HOUR_S
             if hour < hours:
                 await self._hour(at)
-                self._note(hour + 1)
             else:
                 self.clock.set(self.end + (hour - hours + 1) * HOUR_S // 2)
             await self.nodes.round()
+            if hour < hours:
+                self._note(hour + 1)  # after the round: a confirmation is due in this very hour
             for line in await self._finished():
                 yield line
             on_hour(hour + 1, total)
