@@ -36,7 +36,7 @@ WAIT_TIMEOUT_S: Final = 120
 POLL_S: Final = 0.02
 
 _FORKED: Final = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(["commonworks.cli"])
+_FORKED.set_forkserver_preload(["commonworks.cli.main"])
 
 _NOT_INHERITED: Final = ("COMMONWORKS_HOME", PASSPHRASE_VARIABLE, "COMMONWORKS_ANVIL")
 
@@ -93,7 +93,7 @@ def _forked(
         os.dup2(target, number)
         os.close(target)
     sys.argv = ["commonworks", *arguments]
-    from commonworks.cli import main
+    from commonworks.cli.main import main
 
     main()
 
@@ -181,6 +181,11 @@ class Running:
         return Done(code=self.process.returncode, out=self.out, err=self.err)
 
 
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to the jobs that it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def running(*arguments: object, variables: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Start the installed command; whatever is left of it in the end is killed."""
@@ -194,6 +199,7 @@ def running(*arguments: object, variables: Mapping[str, str] | None = None) -> I
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
             )
         held = Running(process=process, folder=place)
         try:

@@ -83,7 +83,8 @@ def test_a_demo_that_is_killed_again_and_again_comes_to_the_same(
 
 def test_ctrl_c_ends_a_demo_at_once(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    for moment in (told("contract Vault is on the chain"), replayed(2)):
+    begun = told("A demo network")
+    for moment in (begun, told("contract Vault is on the chain"), replayed(2)):
         with running("demo", "--home", home, "--days", 1, "--no-serve") as process:
             moment(process, home)
             began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,7 +154,11 @@ def test_a_bundle_that_is_gone_is_named(copy: Copy) -> None:
 def test_a_log_that_is_gone_is_one_clear_line(copy: Copy) -> None:
     home = copy()
     shutil.rmtree(gateway(home))
-    assert "(Connection refused)" in commonworks("audit", 0, "--home", home).refused(6)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = commonworks("audit", 0, "--home", home, "--log", place)
+    assert "(Connection refused)" in done.refused(6)
     assert "no log" in commonworks("log", "check", gateway(home)).refused(3)
     assert "no log" in commonworks("log", "check", "--home", home).refused(3)
 

@@ -21,7 +21,7 @@ from commonworks.wiring.records import stored_state
 from commonworks.wiring.retention import Erased, erase, retention_ends
 from commonworks.wiring.session import Session, gateway_note_key, open_session
 
-pytestmark = pytest.mark.xdist_group("e2e-retention")
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 async def source_of(session: Session, now: int) -> Source:

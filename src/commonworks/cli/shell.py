@@ -13,6 +13,7 @@ from typing import Any, Final, ParamSpec
 
 import click
 
+from commonworks.cli import INTERRUPTED
 from commonworks.errors import CODES, CommonworksError, InvalidInput, Unavailable, exit_code
 from commonworks.resources.base import Table
 from commonworks.wiring.home import Home
@@ -24,9 +25,6 @@ DEFAULT_HOME: Final = Path("home/network")
 
 AMOUNT_DIGITS_MAX: Final = 36
 """Most digits of an amount: with 36 decimal places it still fits the contracts' 256 bits."""
-
-INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C, as shells expect it."""
 
 
 def home_option(command: Callable[..., Any]) -> Callable[..., Any]:

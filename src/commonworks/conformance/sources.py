@@ -14,6 +14,7 @@ from typing import Final
 
 from commonworks.conformance.findings import Finding, Rule
 from commonworks.resources.base import Resource
+from commonworks.settlement.rules import KERNEL_MODULES
 
 STANDARD: Final = frozenset(
     {
@@ -24,11 +25,10 @@ STANDARD: Final = frozenset(
 )  # fmt: skip
 """Modules of the standard library that rules may import: pure, the same on every machine."""
 HOUSE: Final = (
-    "commonworks.crypto", "commonworks.errors", "commonworks.model", "commonworks.policy",
-    "commonworks.resources.base", "commonworks.statements", "commonworks.translog",
-    "commonworks.units",
-)  # fmt: skip
-"""What rules may import of Commonworks; `commonworks` and its resources' own packages aside."""
+    "commonworks.errors",
+    *(name for name in KERNEL_MODULES if not name.startswith("commonworks.settlement.")),
+)
+"""What rules may import of Commonworks: what the rules hash covers, below the settlement."""
 FORBIDDEN_CALLS: Final = frozenset(
     {"open", "input", "print", "exec", "eval", "compile", "__import__", "breakpoint", "id", "hash"}
 )

@@ -6,6 +6,7 @@ twice. Invariant: `network.json` names the chain only when every contract is on 
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.manifest import Manifest, placed
 from commonworks.chain.members import Members
 from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.errors import Conflict, Corrupt
+from commonworks.errors import Conflict, Corrupt, Unavailable
 from commonworks.events import (
     Bonded,
     GatewayRegistered,
@@ -41,6 +42,10 @@ GATEWAY: Final = "gateway-1"
 VERIFIER: Final = "verifier-1"
 REGISTRAR: Final = "registrar"
 """Names that a new network starts with."""
+
+REGISTERED_PORTS: Final = range(10_000, 32_768)
+"""Ports of gateways, which are registered for good: below those that systems lend to anyone."""
+PORT_TRIES: Final = 100
 
 SYMBOL: Final = "CWK"
 CAP_WEI: Final = 100_000_000 * WEI
@@ -208,9 +213,19 @@ def free_port(path: Path) -> int:
         if not text.isdecimal() or not 0 < int(text) < 1 << 16:
             raise Corrupt(f"{path} holds no port", hint="delete it, or write one port into it")
         return int(text)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    candidates = random.SystemRandom().sample(REGISTERED_PORTS, PORT_TRIES)
+    port = next(filter(_is_free, candidates), None)
+    if port is None:
+        raise Unavailable("found no free port for the gateway", hint=f"write one into {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{port}\n")
     return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
