@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {Governed} from "./Governed.sol";
 import {IPolicy} from "./interfaces/IPolicy.sol";
 import {Parameter} from "./Types.sol";
 
@@ -12,7 +13,7 @@ import {Parameter} from "./Types.sol";
 /// @dev Goal: anyone can rebuild the values and the hash of any epoch from the events alone.
 /// Rule: changes come in ascending `fromEpoch`, because the current epoch never falls.
 /// Invariant: once an epoch has opened, neither its values nor its hash ever change.
-contract Policy is IPolicy, Ownable {
+contract Policy is IPolicy, Governed {
     using Checkpoints for Checkpoints.Trace256;
 
     struct Bounds {
@@ -45,16 +46,18 @@ contract Policy is IPolicy, Ownable {
     error NotDefined(bytes32 key, uint64 epoch);
     error OutOfBounds(bytes32 key, int256 value, int256 min, int256 max);
 
-    /// @param owner_ Who may change parameters: governance.
+    /// @param owner_ Who may change parameters: the timelock.
+    /// @param founder_ Who may until genesis.
     /// @param parameters What is in force from epoch 0 on.
     /// @param genesisTime_ Unix second at which epoch 0 starts.
     /// @param epochLength_ Seconds that an epoch lasts.
     constructor(
         address owner_,
+        address founder_,
         Parameter[] memory parameters,
         uint64 genesisTime_,
         uint64 epochLength_
-    ) Ownable(owner_) {
+    ) Governed(owner_, founder_, genesisTime_) {
         if (epochLength_ == 0) revert ZeroEpochLength();
         genesisTime = genesisTime_;
         epochLength = epochLength_;
@@ -97,6 +100,21 @@ contract Policy is IPolicy, Ownable {
     /// @inheritdoc IPolicy
     function hashAt(uint64 epoch) external view returns (bytes32) {
         return bytes32(_hashes.upperLookupRecent(epoch));
+    }
+
+    /// @inheritdoc IPolicy
+    function historyLength(bytes32 key) external view returns (uint256) {
+        return _values[key].length();
+    }
+
+    /// @inheritdoc IPolicy
+    function historyAt(bytes32 key, uint256 index)
+        external
+        view
+        returns (uint64 fromEpoch, int256 value_)
+    {
+        Checkpoints.Checkpoint256 memory entry = _values[key].at(SafeCast.toUint32(index));
+        return (SafeCast.toUint64(entry._key), int256(entry._value));
     }
 
     /// @notice Number of parameters ever defined.

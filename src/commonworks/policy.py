@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from commonworks.errors import InvalidInput
-from commonworks.units import DAY_S, PPM, WEI
+from commonworks.units import DAY_S, HOUR_S, PPM, WEI
 
 KEY_MAX_BYTES: Final = 31
 """A key is stored left-aligned in 32 bytes on chain; one byte stays free as terminator."""
@@ -95,11 +95,11 @@ KERNEL_PARAMETERS: Final[tuple[Parameter, ...]] = (
         description="How long verifiers have after the grace period to confirm what they hold.",
     ),
     Parameter(
-        key="hold_s", unit="s", minimum=0, maximum=14 * DAY_S, default=3600,
+        key="hold_s", unit="s", minimum=0, maximum=7 * DAY_S, default=3600,
         description="How long a finalised root waits before it can be claimed against.",
     ),
     Parameter(
-        key="halt_s", unit="s", minimum=0, maximum=30 * DAY_S, default=2 * DAY_S,
+        key="halt_s", unit="s", minimum=0, maximum=7 * DAY_S, default=2 * DAY_S,
         description="How long a root that was stopped in its hold period stays stopped.",
     ),
     Parameter(
@@ -107,7 +107,7 @@ KERNEL_PARAMETERS: Final[tuple[Parameter, ...]] = (
         description="Share of the verifiers' stake that freezes evidence and finalises an epoch.",
     ),
     Parameter(
-        key="exit_after_s", unit="s", minimum=7 * DAY_S, maximum=365 * DAY_S, default=30 * DAY_S,
+        key="exit_after_s", unit="s", minimum=15 * DAY_S, maximum=365 * DAY_S, default=30 * DAY_S,
         description="How long nothing may finalise before anyone can open the Vault's exit.",
     ),
     Parameter(
@@ -115,9 +115,73 @@ KERNEL_PARAMETERS: Final[tuple[Parameter, ...]] = (
         description="How long a node's bond stays at stake after it asked to leave.",
     ),
     Parameter(
-        key="verifier_bond_min_wei", unit="wei", minimum=0, maximum=10**9 * WEI,
+        key="guardian_cooldown_s", unit="s", minimum=8 * DAY_S, maximum=365 * DAY_S,
+        default=30 * DAY_S,
+        description="How long after one halt has ended the guardian cannot halt again.",
+    ),
+    Parameter(
+        key="verifier_bond_min", unit="bond", minimum=0, maximum=10**9 * WEI,
         default=1_000 * WEI,
         description="Smallest bond with which a verifier's voice counts.",
+    ),
+    Parameter(
+        key="gateway_bond_min", unit="bond", minimum=0, maximum=10**9 * WEI,
+        default=1_000 * WEI,
+        description="Smallest bond with which a gateway shares in the emission.",
+    ),
+    Parameter(
+        key="currency_growth_max", unit="micro", minimum=1, maximum=10**30,
+        default=1_000_000 * 10**6,
+        description="Most by which earnings in the settlement currency grow in one epoch.",
+    ),
+    Parameter(
+        key="token_growth_max_wei", unit="wei", minimum=WEI, maximum=10**9 * WEI,
+        default=10**6 * WEI,
+        description="Most by which earnings in the network's token grow in one epoch.",
+    ),
+    Parameter(
+        key="half_life_epochs", unit="epochs", minimum=1, maximum=10**6, default=730,
+        description="Epochs after which the emission has halved.",
+    ),
+    Parameter(
+        key="emission.verifiers_ppm", unit="ppm", minimum=0, maximum=PPM, default=100_000,
+        description="Weight of the verifiers' share of an epoch's emission.",
+    ),
+    Parameter(
+        key="emission.gateways_ppm", unit="ppm", minimum=0, maximum=PPM, default=50_000,
+        description="Weight of the gateways' share of an epoch's emission.",
+    ),
+    Parameter(
+        key="emission.treasury_ppm", unit="ppm", minimum=0, maximum=PPM, default=100_000,
+        description="Weight of the treasury's share of an epoch's emission.",
+    ),
+    Parameter(
+        key="voting_delay_s", unit="s", minimum=0, maximum=14 * DAY_S, default=DAY_S,
+        description="How long after a proposal its vote begins.",
+    ),
+    Parameter(
+        key="voting_period_s", unit="s", minimum=HOUR_S, maximum=30 * DAY_S, default=5 * DAY_S,
+        description="How long a vote lasts.",
+    ),
+    Parameter(
+        key="proposal_threshold_ppm", unit="ppm", minimum=0, maximum=100_000, default=1_000,
+        description="Share of all votes that somebody needs to propose; one vote at least.",
+    ),
+    Parameter(
+        key="vote_quorum_ppm", unit="ppm", minimum=10_000, maximum=500_000, default=100_000,
+        description="Share of all votes that must be for a proposal or abstain.",
+    ),
+    Parameter(
+        key="timelock_delay_s", unit="s", minimum=HOUR_S, maximum=30 * DAY_S, default=2 * DAY_S,
+        description="How long a successful proposal waits before it can be executed.",
+    ),
+    Parameter(
+        key="relay_gas_member", unit="gas", minimum=0, maximum=10**9, default=3_000_000,
+        description="Gas that a relay pays for one member in an epoch.",
+    ),
+    Parameter(
+        key="relay_gas_total", unit="gas", minimum=0, maximum=10**12, default=300_000_000,
+        description="Gas that a relay pays for everybody in an epoch.",
     ),
     Parameter(
         key="lateness_s", unit="s", minimum=DAY_S, maximum=90 * DAY_S, default=7 * DAY_S,

@@ -23,6 +23,9 @@ WEI: Final = 10**18
 INT63_MAX: Final = 2**63 - 1
 """Largest integer a statement may carry; columns fit a signed 64-bit array unchanged."""
 
+HOUR_S: Final = 3_600
+"""Seconds in one hour."""
+
 DAY_S: Final = 86_400
 """Seconds in one day."""
 

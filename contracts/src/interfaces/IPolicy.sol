@@ -21,6 +21,15 @@ interface IPolicy {
     /// @notice Bounds of `key`, both inclusive.
     function bounds(bytes32 key) external view returns (int256 min, int256 max);
 
+    /// @notice Number of entries in the history of `key`.
+    function historyLength(bytes32 key) external view returns (uint256);
+
+    /// @notice The `index`-th entry in the history of `key`: `value_` from `fromEpoch` on.
+    function historyAt(bytes32 key, uint256 index)
+        external
+        view
+        returns (uint64 fromEpoch, int256 value_);
+
     /// @notice Rolling hash over the changes that are in force in `epoch`.
     function hashAt(uint64 epoch) external view returns (bytes32);
 }
