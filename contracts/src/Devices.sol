@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Governed} from "./Governed.sol";
 
 /// @title Devices as ERC-721 ids, and what governance admits about them.
 /// @notice Enrolling ties a device key to an account. It proves nothing about the key: the device
@@ -14,7 +14,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 /// Invariant: idOf[account][thumbprint] = id exactly when `account` owns `id` and `id` is for that
 /// thumbprint. Whether key and thumbprint match, and whether the key is a point on its curve,
 /// settlement checks: it must in any case, and ids with a wrong key count for nothing.
-contract Devices is ERC721, EIP712, Nonces, Ownable {
+contract Devices is ERC721, EIP712, Nonces, Governed {
     /// @notice COSE algorithm EdDSA: Ed25519, key of 32 bytes.
     int8 public constant EDDSA = -8;
     /// @notice COSE algorithm ES256: P-256, key x || y of 64 bytes.
@@ -59,11 +59,13 @@ contract Devices is ERC721, EIP712, Nonces, Ownable {
     error SignatureExpired(uint256 deadline);
     error InvalidSignature(address account);
 
-    /// @param owner_ Governance.
-    constructor(address owner_)
+    /// @param owner_ The timelock.
+    /// @param founder_ Admits what must be there before the first epoch; zero for nobody.
+    /// @param foundingEnds_ First Unix second in which the founder has no power.
+    constructor(address owner_, address founder_, uint64 foundingEnds_)
         ERC721("Commonworks Device", "CWD")
         EIP712("Commonworks Devices", "1")
-        Ownable(owner_)
+        Governed(owner_, founder_, foundingEnds_)
     {}
 
     /// @notice Enrols a device for the caller.

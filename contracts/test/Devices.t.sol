@@ -36,7 +36,7 @@ contract DevicesTest is Test {
 
     function setUp() external {
         vm.warp(1_000);
-        devices = new Devices(address(this));
+        devices = new Devices(address(this), address(0), 0);
     }
 
     function enrolAs(address owner) private returns (uint256) {
