@@ -55,6 +55,24 @@ class Transferred(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One payee's part of what a device earns."""
+
+    account: bytes
+    ppm: int
+    """Parts per million, > 0; the shares of a list add up to one whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayeesSet(Event):
+    """Who is paid for a device, from now on."""
+
+    device: int
+    shares: tuple[Share, ...]
+    """Accounts strictly ascending; empty: the owner gets everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrarSet(Event):
     """A registrar's key was admitted to, or removed from, one resource."""
 
@@ -120,6 +138,17 @@ class UnbondingStarted(Event):
     operator: bytes
     amount: int
     ready_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StakeChanged(Event):
+    """A verifier's stake is another from now on."""
+
+    operator: bytes
+    stake: int
+    """Its bond where that reaches the minimum, else 0."""
+    total: int
+    """Sum of all verifiers' stakes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,10 +31,10 @@ class Network:
     """Address of the settlement currency (an ERC-20)."""
     currency_code: str
     """What people call it, for example `tEUR`."""
+    treasury: bytes
+    """Account that gets the treasury's share of the emission: the timelock."""
     initial_emission_wei: int
-    """Most that epoch 0 may mint."""
-    half_life_epochs: int
-    """Epochs after which the emission has halved."""
+    """Most that epoch 0 may mint; 0 where nothing is ever minted."""
 
     def epoch_start(self, epoch: int) -> int:
         """Return the first second of `epoch`."""
@@ -71,12 +71,31 @@ class Registrar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """A request, made in this epoch, to get unspent deposit back."""
+    """A request to get unspent deposit back, or what is left of it to serve."""
 
     request: int
     asset: bytes
     account: bytes
     amount: int
+
+
+class Role(StrEnum):
+    """What a node does that the emission pays for."""
+
+    GATEWAY = "gateway"
+    VERIFIER = "verifier"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What one node did for the epochs that were finalised within the facts' epoch."""
+
+    role: Role
+    account: bytes
+    """The node's operator."""
+    weight: int
+    """Verifier: stake in the bond's smallest unit, once for each confirmation and once for each
+    attestation of what was finalised. Gateway: ranges of its log that settled. Always > 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +106,8 @@ class Facts:
     epoch: int
     devices: Mapping[int, Device]
     """By device id."""
+    payees: Mapping[int, tuple[tuple[bytes, int], ...]]
+    """Device id -> (account, ppm) of everybody paid for it; absent: its owner gets everything."""
     registrars: tuple[Registrar, ...]
     """Admitted registrars, sorted by (resource, thumbprint)."""
     references: frozenset[int]
@@ -99,6 +120,8 @@ class Facts:
     """Requests made since the previous epoch's end, sorted by request id."""
     spend_limits: Mapping[tuple[bytes, int], int]
     """(account, device) -> most it may spend per epoch; absent means nothing."""
+    service: tuple[Service, ...]
+    """What nodes did, sorted by (role, account)."""
 
     @property
     def start(self) -> int:
@@ -196,6 +219,10 @@ class State:
     """Sorted by (asset, account)."""
     minted_wei: int
     """Cumulative minted."""
+    halvings: int
+    """Half-lives of the emission that have passed, in units of 2^-96."""
+    waiting: tuple[Withdrawal, ...]
+    """What withdrawals still get once the growth limit leaves room, sorted by request id."""
     resources: tuple[tuple[str, bytes], ...]
     """Each resource's own state, encoded by itself, sorted by name."""
 
@@ -285,6 +312,8 @@ class Payment:
     """Micro-units, > 0."""
     purpose: str
     """Code from the resource's closed list of purposes."""
+    device: int
+    """Device whose contribution is paid, so that its payees share it; 0: none, the payee's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +321,7 @@ class Reward:
     """Token earned from the epoch's emission."""
 
     resource: str
+    """Resource whose work it rewards, or `verifiers`, `gateways`, `treasury`."""
     account: bytes
     amount_wei: int
 
@@ -324,7 +354,8 @@ class Settlement:
     unminted_wei: int
     """Named residual: what the schedule allowed and nobody earned."""
     withdrawn: tuple[Withdrawal, ...]
-    """What each request got (never more than was unspent)."""
+    """What each request got in this epoch (never more than was unspent), sorted by request id;
+    one that got less because the growth limit was reached waits in the state for the rest."""
     minted_wei: int
     """Minted for this epoch."""
     paid_micro: int
