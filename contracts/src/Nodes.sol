@@ -17,7 +17,7 @@ import {PolicyKeys} from "./PolicyKeys.sol";
 /// and is paid out after the unbonding period.
 /// @dev Goal: at any past second, the stake of every verifier and their sum.
 /// Rule: stake changes only in `_updateStake`, which writes both histories.
-/// Invariant: balance of the token >= sum of bonded + unbonding; total stake = sum of stakes.
+/// Invariant: balance of the bond asset >= sum of bonded + unbonding; total stake = sum of stakes.
 /// At most VERIFIERS_MAX accounts have a stake at any one time: what loops over the confirming
 /// verifiers of an epoch is bounded by it.
 contract Nodes is INodes, ReentrancyGuardTransient {
@@ -39,8 +39,8 @@ contract Nodes is INodes, ReentrancyGuardTransient {
         uint64 readyAt;
     }
 
-    /// @notice What bonds are made of.
-    IERC20 public immutable token;
+    /// @inheritdoc INodes
+    address public immutable bondAsset;
     /// @notice Where minimum bond and unbonding period come from.
     IPolicy public immutable policy;
 
@@ -50,7 +50,7 @@ contract Nodes is INodes, ReentrancyGuardTransient {
     mapping(address operator => bytes32 logId) public logOf;
     /// @notice Whether an account registered a verifier.
     mapping(address operator => bool) public isVerifier;
-    /// @notice Bond of an account, wei, without what is leaving.
+    /// @notice Bond of an account, in the bond asset's smallest unit, without what is leaving.
     mapping(address operator => uint256 amount) public bondOf;
     /// @notice What is leaving, and when it can be taken.
     mapping(address operator => Unbonding) public unbondingOf;
@@ -95,10 +95,11 @@ contract Nodes is INodes, ReentrancyGuardTransient {
     error VerifierSetFull(uint256 maximum);
     error FutureLookup(uint64 time, uint64 currentTime);
 
-    /// @param token_ CommonsToken.
+    /// @param bondAsset_ What bonds are made of: CommonsToken, or the settlement currency. A standard
+    /// ERC-20 that moves what it is told to.
     /// @param policy_ Policy.
-    constructor(address token_, address policy_) {
-        token = IERC20(token_);
+    constructor(address bondAsset_, address policy_) {
+        bondAsset = bondAsset_;
         policy = IPolicy(policy_);
     }
 
@@ -141,16 +142,16 @@ contract Nodes is INodes, ReentrancyGuardTransient {
         _updateStake(msg.sender);
     }
 
-    /// @notice Adds `amount` wei to the caller's bond; before or after registering.
+    /// @notice Adds `amount` to the caller's bond; before or after registering.
     function bond(uint256 amount) external nonReentrant {
         if (amount == 0) revert ZeroAmount();
         bondOf[msg.sender] += amount;
         emit Bonded(msg.sender, amount);
         _updateStake(msg.sender);
-        token.safeTransferFrom(msg.sender, address(this), amount);
+        IERC20(bondAsset).safeTransferFrom(msg.sender, address(this), amount);
     }
 
-    /// @notice Starts to take `amount` wei out of the caller's bond. It stops counting at once. If
+    /// @notice Starts to take `amount` out of the caller's bond. It stops counting at once. If
     /// something is leaving already, both are ready when the later one is.
     function startUnbonding(uint256 amount) external {
         if (amount == 0) revert ZeroAmount();
@@ -174,7 +175,7 @@ contract Nodes is INodes, ReentrancyGuardTransient {
         if (block.timestamp < leaving.readyAt) revert StillUnbonding(msg.sender, leaving.readyAt);
         delete unbondingOf[msg.sender];
         emit Unbonded(msg.sender, leaving.amount);
-        token.safeTransfer(msg.sender, leaving.amount);
+        IERC20(bondAsset).safeTransfer(msg.sender, leaving.amount);
     }
 
     /// @notice Applies the minimum bond now in force to `operator`'s stake. Anyone may call it after
@@ -222,7 +223,7 @@ contract Nodes is INodes, ReentrancyGuardTransient {
     function _updateStake(address operator) private {
         if (!isVerifier[operator]) return;
         uint256 bonded = bondOf[operator];
-        uint256 minimum = SafeCast.toUint256(policy.value(PolicyKeys.VERIFIER_BOND_MIN_WEI));
+        uint256 minimum = SafeCast.toUint256(policy.value(PolicyKeys.VERIFIER_BOND_MIN));
         uint256 stake = bonded < minimum ? 0 : bonded;
         uint256 before = _stakes[operator].latest();
         if (stake == before) return;

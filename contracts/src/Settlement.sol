@@ -466,7 +466,7 @@ contract Settlement {
         _checkBounds(p, PolicyKeys.HALT_S, 0, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.EXIT_AFTER_S, 1, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.UNBONDING_S, 0, DURATION_MAX_S);
-        _checkBounds(p, PolicyKeys.VERIFIER_BOND_MIN_WEI, 0, type(int208).max);
+        _checkBounds(p, PolicyKeys.VERIFIER_BOND_MIN, 0, type(int208).max);
         _checkBounds(p, PolicyKeys.RULES, type(int256).min, type(int256).max);
     }
 

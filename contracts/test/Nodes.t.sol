@@ -185,7 +185,7 @@ contract NodesTest is World {
         verify(alice);
         bondAs(alice, BOND_MIN);
         vm.prank(governance);
-        policy.set("verifier_bond_min_wei", int256(BOND_MIN + 1));
+        policy.set("verifier_bond_min", int256(BOND_MIN + 1));
         vm.warp(GENESIS + LENGTH);
         vm.assertEq(nodes.stakeOf(alice), BOND_MIN, "not yet");
         nodes.refreshStake(alice);
@@ -196,14 +196,14 @@ contract NodesTest is World {
 
     function test_a_minimum_of_zero_still_needs_a_bond() external {
         vm.prank(governance);
-        policy.set("verifier_bond_min_wei", 0);
+        policy.set("verifier_bond_min", 0);
         verify(alice);
         vm.assertEq(nodes.verifiers().length, 0, "no bond, no place");
     }
 
     function test_the_65th_verifier_finds_no_place() external {
         vm.prank(governance);
-        policy.set("verifier_bond_min_wei", 1);
+        policy.set("verifier_bond_min", 1);
         for (uint160 i = 1; i <= 64; ++i) {
             fund(address(i), 1);
             verify(address(i));

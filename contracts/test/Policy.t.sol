@@ -21,7 +21,7 @@ contract PolicyTest is Test {
 
     function setUp() external {
         vm.warp(GENESIS - 1);
-        policy = new Policy(address(this), genesis(), GENESIS, LENGTH);
+        policy = new Policy(address(this), address(0), genesis(), GENESIS, LENGTH);
     }
 
     function genesis() private pure returns (Parameter[] memory list) {
@@ -143,7 +143,7 @@ contract PolicyTest is Test {
 
     function test_refuses_an_epoch_length_of_zero() external {
         vm.expectRevert(abi.encodeWithSelector(Policy.ZeroEpochLength.selector));
-        new Policy(address(this), genesis(), GENESIS, 0);
+        new Policy(address(this), address(0), genesis(), GENESIS, 0);
     }
 
     function test_refuses_strangers() external {

@@ -101,7 +101,7 @@ contract SettlementTest is World {
         c.vault = address(other);
         c.token =
             address(new CommonsToken("C", "C", allocations(), c.vault, CAP, EMISSION, HALF_LIFE));
-        c.policy = address(new Policy(governance, list, GENESIS, length));
+        c.policy = address(new Policy(governance, founder, list, GENESIS, length));
         other.name(vm.computeCreateAddress(address(this), vm.getNonce(address(this))));
         vm.expectRevert(refusal);
         new Settlement(c);
@@ -497,7 +497,7 @@ contract SettlementTest is World {
     /// @dev Three stakes of 1: two thirds are 666,666.67 ppm, which is less than 666,667.
     function test_the_quorum_rounds_up() external {
         vm.prank(governance);
-        policy.set("verifier_bond_min_wei", 1);
+        policy.set("verifier_bond_min", 1);
         for (uint256 i = 0; i < 4; ++i) {
             uint256 amount = nodes.bondOf(verifiers[i]);
             vm.prank(verifiers[i]);

@@ -3,6 +3,9 @@ pragma solidity 0.8.37;
 
 /// @title What Settlement asks of Nodes.
 interface INodes {
+    /// @notice What bonds are made of.
+    function bondAsset() external view returns (address);
+
     /// @notice Operator of the gateway that keeps log `logId`; zero where there is none.
     function operatorOf(bytes32 logId) external view returns (address);
 

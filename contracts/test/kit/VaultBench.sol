@@ -25,7 +25,7 @@ abstract contract VaultBench is World {
         vm.warp(GENESIS - 500);
         euro = new TestEuro(address(this));
         odd = new OddAsset(10);
-        policy = new Policy(governance, parameters(), GENESIS, LENGTH);
+        policy = new Policy(governance, founder, parameters(), GENESIS, LENGTH);
         address vaultAt = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         token = new CommonsToken("Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE);
         address[] memory assets = new address[](2);

@@ -33,6 +33,7 @@ abstract contract World is Test {
     bytes32 internal constant LOG_B = bytes32(uint256(0xB));
 
     address internal immutable governance = named("governance");
+    address internal immutable founder = named("founder");
     address internal immutable guardian = named("guardian");
     address internal immutable gatewayA = named("gateway A");
     address internal immutable gatewayB = named("gateway B");
@@ -54,9 +55,9 @@ abstract contract World is Test {
         uint64 nonce = vm.getNonce(address(this));
         address vaultAt = vm.computeCreateAddress(address(this), nonce + 4);
         address settlementAt = vm.computeCreateAddress(address(this), nonce + 5);
-        policy = new Policy(governance, parameters(), GENESIS, LENGTH);
+        policy = new Policy(governance, founder, parameters(), GENESIS, LENGTH);
         token = new CommonsToken("Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE);
-        devices = new Devices(governance);
+        devices = new Devices(governance, founder, GENESIS);
         nodes = new Nodes(address(token), address(policy));
         address[] memory assets = new address[](1);
         assets[0] = address(euro);
@@ -199,7 +200,7 @@ abstract contract World is Test {
         list[4] = duration("exit_after_s", EXIT_AFTER, 604_800);
         list[5] = duration("unbonding_s", UNBONDING, 86_400);
         list[6] = Parameter("quorum_ppm", int256(QUORUM_PPM), 500_001, 1_000_000);
-        list[7] = Parameter("verifier_bond_min_wei", int256(BOND_MIN), 0, 1e27);
+        list[7] = Parameter("verifier_bond_min", int256(BOND_MIN), 0, 1e27);
         list[8] = Parameter("rules", int256(uint256(RULES)), type(int256).min, type(int256).max);
     }
 
