@@ -7,34 +7,26 @@ a verifier stored is believed; a stored state is used only where its hash stands
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from commonworks.errors import CommonworksError, NotFound, Unauthorized, Unavailable
-from commonworks.events import (
-    Commitment,
-    Range,
-)
-from commonworks.model import (
-    Evidence,
-    Network,
-    Settlement,
-    State,
-)
-from commonworks.ports import Log
-from commonworks.resources.base import Resource
-from commonworks.settlement.epochs import ChainView, LoggedItem
+from commonworks.errors import NotFound
+from commonworks.events import Commitment
+from commonworks.model import Settlement
 from commonworks.settlement.facts import facts_at, policy_at
 from commonworks.settlement.settle import settle
-from commonworks.settlement.state import INITIAL, state_hash
-from commonworks.statements.codec import decode_statement
-from commonworks.statements.model import Reason
 from commonworks.translog.check import Fault, check_log
-from commonworks.translog.tiles import Read
-from commonworks.translog.tree import Frontier, leaf_hash
-from commonworks.verifier.reader import read_items
-from commonworks.wiring.retention import retention_ends
+from commonworks.translog.tree import Frontier
+from commonworks.wiring.evidence import (
+    AuditedLog,
+    Source,
+    handed_over,
+    may_be_erased,
+    read_evidence,
+)
+
+__all__ = ["AuditReport", "AuditedLog", "Source", "audit", "compare"]
 
 COMPARED: Final = (
     ("previous_digest", "the digest of the epoch before"),
@@ -52,18 +44,6 @@ COMPARED: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditedLog:
-    """One log as the auditor reads it."""
-
-    name: str
-    """The gateway's name."""
-    vkey: str
-    log: Log
-    read: Read
-    """The same log, read synchronously for the check of tiles."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
     """What an audit found."""
 
@@ -78,23 +58,6 @@ class AuditReport:
     """One line for each epoch whose payloads were erased by rule."""
     begun_from: str
     """Where recomputation began: `genesis`, or the stored state that the chain vouches for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Everything that an audit reads."""
-
-    network: Network
-    view: ChainView
-    """All events of the chain."""
-    logs: Mapping[bytes, AuditedLog]
-    """A log for every range that the epochs closed."""
-    resources: Mapping[str, Resource]
-    rules_hash: bytes
-    now: int
-    """Network time: what may have been erased by now."""
-    stored_state: Callable[[int], Awaitable[State | None]]
-    """The state that an epoch left, as somebody stored it; believed only by its hash on chain."""
 
 
 async def audit(
@@ -118,29 +81,30 @@ async def audit(
     erased: list[str] = []
     frontiers: dict[bytes, Frontier] = {}
     first = epoch if from_state else 0
-    state = await _handed_over(source, first - 1)
+    state = await handed_over(source, first - 1)
     settled: Settlement | None = None
     for number in range(epoch + 1):
         progress(f"{'recomputing' if number >= first else 'reading'} epoch {number}")
-        evidence, missing = await _evidence(source, number, frontiers, differences)
+        read = await read_evidence(source, number, frontiers)
+        differences.extend(read.faults)
         if number < first:
             continue
-        if missing and _may_be_erased(source, number):
+        if read.missing and may_be_erased(source, number):
             erased.append(f"epoch {number}: evidence erased by rule")
             settled = None
             if number < epoch:
-                state = await _handed_over(source, number)
+                state = await handed_over(source, number)
             continue
-        differences.extend(missing)
+        differences.extend(read.missing)
         settled = settle(
             source.resources,
             policy_at(source.view.events, number),
             facts_at(source.network, source.view.events, number),
             state,
-            evidence,
+            read.evidence,
         )
         state = settled.state
-        _compare(settled, source, number, differences)
+        differences.extend(compare(settled, source))
     return AuditReport(
         epoch=epoch,
         found=settled,
@@ -163,91 +127,26 @@ def _check_logs(source: Source, progress: Callable[[str], None]) -> list[str]:
     return found
 
 
-async def _handed_over(source: Source, epoch: int) -> State:
-    """Return the state that an epoch left; only the one whose hash the chain has is believed."""
-    if epoch < 0:
-        return INITIAL
-    final = source.view.finalised[epoch]
-    stored = await source.stored_state(epoch)
-    if stored is None or state_hash(stored) != final.commitment.state_hash:
-        raise NotFound(
-            f"no stored state of epoch {epoch} that the chain vouches for",
-            hint="ask a verifier for its folder, or audit from genesis",
-        )
-    return replace(stored, digest=final.digest)
-
-
-def _may_be_erased(source: Source, epoch: int) -> bool:
-    """Tell whether the retention period of an epoch's sealed payloads has passed."""
-    return retention_ends(source.network, source.view, epoch) <= source.now
-
-
 def _name(source: AuditedLog, fault: Fault) -> str:
     return f"log {source.name}: {fault}"
 
 
-async def _evidence(
-    source: Source, epoch: int, frontiers: dict[bytes, Frontier], differences: list[str]
-) -> tuple[Evidence, list[str]]:
-    """Read an epoch's evidence; its ranges carry the roots that the entries really have.
+def compare(settled: Settlement, source: Source) -> tuple[str, ...]:
+    """Return a line for the first field in which an epoch differs from what was finalised.
 
-    Returns the evidence, and a line for each sealed payload that is missing.
+    Where another release settled it, a line before that says which.
     """
-    found: list[tuple[Range, Sequence[LoggedItem]]] = []
-    missing: list[str] = []
-    closed = source.view.closed[epoch]
-    for part in closed.ranges:
-        log = source.logs.get(part.log_id)
-        if log is None:
-            raise NotFound(
-                f"log {part.log_id.hex()[:16]} is part of the evidence and not at hand",
-                hint="give its folder or URL with --log",
-            )
-        try:
-            items = await read_items(log.log, part.first, part.size)
-        except (Unauthorized, Unavailable):
-            raise  # that the auditor cannot read it says nothing about it
-        except CommonworksError as error:
-            differences.append(f"log {log.name}: {error.message}")
-            items = []
-        _check_payloads(log, items, differences, missing)
-        frontier = frontiers.get(part.log_id, Frontier())
-        frontier = frontier.extend([leaf_hash(item.statement) for item in items])
-        frontiers[part.log_id] = frontier
-        root = frontier.root()
-        if root != part.root:
-            differences.append(
-                f"log {log.name}: entries {part.first}..{part.size - 1} do not hash to the "
-                f"root that was closed"
-            )
-        found.append((replace(part, root=root), items))
-    actual = replace(closed, ranges=tuple(part for part, _ in found))
-    return source.view.evidence(actual, found), missing
-
-
-def _check_payloads(
-    log: AuditedLog, items: Sequence[LoggedItem], differences: list[str], missing: list[str]
-) -> None:
-    """Name every sealed statement whose payload is missing or is not the one that was signed."""
-    for item in items:
-        decoded = decode_statement(item.statement, item.preimage)
-        where = f"log {log.name}: entry {item.index}"
-        if decoded is Reason.PAYLOAD_MISMATCH:
-            differences.append(f"{where}: the payload is not what was signed")
-        elif not isinstance(decoded, Reason) and decoded.payload is None:
-            missing.append(f"{where}: the payload is missing")
-
-
-def _compare(settled: Settlement, source: Source, epoch: int, differences: list[str]) -> None:
-    """Name the first field in which an epoch differs from what was finalised."""
+    epoch = settled.epoch
+    found: list[str] = []
     rules = settled.commitment.rules_hash
     if rules != source.rules_hash:
-        differences.append(
+        found.append(
             f"epoch {epoch} was settled by rules {rules.hex()[:16]}, this release has "
             f"{source.rules_hash.hex()[:16]}: audit it with the release that it names"
         )
     expected = source.view.finalised[epoch].commitment
     for name, words in COMPARED:
         if getattr(settled.commitment, name) != getattr(expected, name):
-            differences.append(f"epoch {epoch}: {words} differs")
-            return
+            found.append(f"epoch {epoch}: {words} differs")
+            break
+    return tuple(found)
