@@ -25,7 +25,10 @@ from commonworks.errors import Conflict, Corrupt, InvalidInput, NotFound
 WATCHED: Final = ("Policy", "Devices", "Nodes", "Settlement", "Vault")
 """Contracts whose events are facts. The token's own events are not: nothing settles by them."""
 
-CONTRACTS: Final = (*WATCHED, "CommonsToken", "TestEuro")
+CONTRACTS: Final = (
+    *WATCHED, "CommonsToken", "CommonsTimelock", "CommonsGovernor", "Guardian", "Membership",
+    "MemberAccount", "MemberAccounts", "TestEuro",
+)  # fmt: skip
 """Every contract of the project."""
 
 

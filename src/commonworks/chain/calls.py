@@ -12,8 +12,11 @@ from commonworks.chain.abi import contract
 from commonworks.chain.deploy import Deployment, GenesisParameter, key_word
 from commonworks.chain.messages import (
     Enrolment,
+    SignedBatch,
     SignedEnrolment,
+    SignedPayees,
     SignedPermit,
+    SignedShareTransfer,
     SignedSpendLimit,
     SignedWithdrawal,
     resource_word,
@@ -21,6 +24,7 @@ from commonworks.chain.messages import (
 from commonworks.chain.transactions import Call
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import InvalidInput
+from commonworks.events import Share
 from commonworks.model import (
     Total,
 )
@@ -79,6 +83,44 @@ class Calls:
         """Give a device id to another account."""
         return self._devices("transferFrom", sender, receiver, device)
 
+    def enrol_batch(self, resource: str, devices: Sequence[Enrolment]) -> Call:
+        """Enrol many devices of one resource for the sender."""
+        return self._devices("enrolBatch", resource_word(resource), _new_devices(devices))
+
+    def enrol_batch_for(self, signed: SignedBatch) -> Call:
+        """Hand in somebody's signed enrolment of many devices."""
+        return self._devices(
+            "enrolBatchFor",
+            signed.account,
+            resource_word(signed.resource),
+            _new_devices(signed.devices),
+            signed.deadline,
+            signed.signature,
+        )
+
+    def set_payees(self, device: int, shares: Sequence[Share]) -> Call:
+        """Name who earns with a device that earned for its owner alone; sent by the owner."""
+        return self._devices("setPayees", device, _shares(shares))
+
+    def change_payees(self, signed: SignedPayees) -> Call:
+        """Hand in other payees, signed by all that there are."""
+        return self._devices(
+            "changePayees",
+            signed.device,
+            _shares(signed.shares),
+            signed.deadline,
+            list(signed.signatures),
+        )
+
+    def transfer_share(self, device: int, receiver: bytes, ppm: int) -> Call:
+        """Give a part of the sender's share in a device's earnings to another account."""
+        return self._devices("transferShare", device, receiver, ppm)
+
+    def transfer_share_for(self, signed: SignedShareTransfer) -> Call:
+        """Hand in a payee's signed transfer of its share."""
+        words = (signed.device, signed.account, signed.receiver, signed.ppm)
+        return self._devices("transferShareFor", *words, signed.deadline, signed.signature)
+
     def retire(self, device: int) -> Call:
         """Burn a device id of the sender."""
         return self._devices("retire", device)
@@ -120,7 +162,7 @@ class Calls:
 
     def approve_bond(self, amount: int) -> Call:
         """Let Nodes take the sender's bond; goes before `bond`."""
-        return self.approve(self._at.token, self._at.nodes, amount)
+        return self.approve(self._at.bond_asset, self._at.nodes, amount)
 
     def bond(self, amount: int) -> Call:
         """Add to the sender's bond, out of its allowance for Nodes."""
@@ -206,9 +248,27 @@ class Calls:
         key = key_word(parameter.key)
         return _call("Policy", self._at.policy, "defineParameter", key, *words)
 
-    def halt(self, epoch: int) -> Call:
-        """Stop a root in its hold; sent by the guardian, or by verifiers as a vote."""
+    def vote_halt(self, epoch: int) -> Call:
+        """Vote to stop a root in its hold; sent by a verifier."""
         return _call("Settlement", self._at.settlement, "halt", epoch)
+
+    def halt(self, epoch: int) -> Call:
+        """Stop a root in its hold; sent by the guardian."""
+        return _call("Guardian", self._at.government.guardian, "halt", epoch)
+
+    def admit_member(self, account: bytes) -> Call:
+        """Give an account a vote; sent by governance."""
+        return self._membership("admit", account)
+
+    def remove_member(self, account: bytes) -> Call:
+        """Take an account's vote; sent by governance."""
+        return self._membership("remove", account)
+
+    def _membership(self, function: str, account: bytes) -> Call:
+        at = self._at.government.membership
+        if at is None:
+            raise InvalidInput("the token votes in this network: it has no membership")
+        return _call("Membership", at, function, account)
 
     def _devices(self, function: str, *values: object) -> Call:
         return _call("Devices", self._at.devices, function, *values)
@@ -222,6 +282,16 @@ class Calls:
 
 def _call(name: str, to: bytes, function: str, *values: object) -> Call:
     return Call(to=to, data=contract(name)[function].call(*values))
+
+
+def _new_devices(devices: Sequence[Enrolment]) -> list[tuple[object, ...]]:
+    return [
+        (item.key.thumbprint, int(item.key.algorithm), item.key.raw, item.cell) for item in devices
+    ]
+
+
+def _shares(shares: Sequence[Share]) -> list[tuple[bytes, int]]:
+    return [(share.account, share.ppm) for share in shares]
 
 
 def _enrolment(enrolment: Enrolment) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
 
 from eth_account.signers.local import LocalAccount
@@ -31,12 +32,18 @@ from commonworks.model import (
     Network,
 )
 
-ORDER: Final = ("Policy", "CommonsToken", "Devices", "Nodes", "Vault", "Settlement")
+ORDER: Final = (
+    "Policy", "CommonsToken", "Devices", "Nodes", "Vault", "Settlement",
+    "CommonsTimelock", "CommonsGovernor", "Guardian", "MemberAccounts",
+)  # fmt: skip
 """Order of creation: the position is the offset of the nonce. Never changes: addresses follow.
-Settlement comes last because its constructor checks how the others are wired."""
+Settlement comes after those whose wiring its constructor checks."""
+
+MEMBERSHIP: Final = "Membership"
+"""Created where members vote, one vote each."""
 
 TEST_CURRENCY: Final = "TestEuro"
-"""Created last, and only where the plan asks for it."""
+"""Created only where the plan asks for it."""
 
 DOMAIN: Final = "commonworks/1"
 """First word of what a network id commits to."""
@@ -74,12 +81,16 @@ class DeploymentPlan:
     """Most token that can ever exist, the allocations included."""
     initial_emission_wei: int
     """Most that epoch 0 may mint."""
-    half_life_epochs: int
-    """Epochs after which the emission has halved."""
-    owner: bytes
-    """Account that governs Policy and Devices, 20 bytes."""
+    founder: bytes
+    """Account that acts for the timelock until genesis, 20 bytes."""
     guardian: bytes
     """Account that may stop a root in its hold period, 20 bytes."""
+    guardian_until: int
+    """First second in which it may not any more, Unix seconds."""
+    members: tuple[bytes, ...] | None
+    """Who votes, one vote each, at first; None where the token votes."""
+    bonds_in_currency: bool
+    """Nodes bond the settlement currency instead of the token."""
     genesis_time: int
     """Start of epoch 0, Unix seconds."""
     epoch_length_s: int
@@ -91,9 +102,29 @@ class DeploymentPlan:
     currency: bytes | None
     """Settlement currency that exists already; None creates the test currency."""
     currency_owner: bytes | None = None
-    """Who may mint the test currency, the owner where None; only where `currency` is None."""
+    """Who may mint the test currency, the founder where None; only where `currency` is None."""
+    exchange: bool = False
+    """Create an exchange of the network's own, from the artifacts that npm installed."""
+    router: bytes | None = None
+    """Router of an exchange that exists already."""
     first_nonce: int = 0
     """The deployer's nonce for the first contract; 0 for an account made for this network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Government:
+    """Where the contracts are that decide, and those that serve members. Addresses of 20 bytes."""
+
+    timelock: bytes
+    """Owner of everything that is governed."""
+    governor: bytes
+    guardian: bytes
+    accounts: bytes
+    """Factory of accounts that a passkey controls."""
+    membership: bytes | None
+    """None where the token votes."""
+    router: bytes | None
+    """Router of the exchange (Uniswap v2); None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +142,18 @@ class Deployment:
     policy: bytes
     currency: bytes
     """Settlement currency (an ERC-20)."""
+    bond_asset: bytes
+    """What nodes bond: the token, or the settlement currency."""
     genesis_block: int
     """Block of the first contract: no fact is older."""
     genesis_hash: bytes
     """Hash of that block."""
+    government: Government
+
+    @property
+    def votes(self) -> bytes:
+        """What votes are counted in: the membership, or the token."""
+        return self.government.membership or self.token
 
     @property
     def identity(self) -> Identity:
@@ -157,11 +196,29 @@ def key_word(key: str) -> bytes:
 
 def planned_addresses(deployer: bytes, plan: DeploymentPlan) -> Mapping[str, bytes]:
     """Return where each contract of the plan will be, by name."""
-    names = (*ORDER, TEST_CURRENCY) if plan.currency is None else ORDER
+    names = [*ORDER]
+    if plan.members is not None:
+        names.append(MEMBERSHIP)
+    if plan.currency is None:
+        names.append(TEST_CURRENCY)
+    if plan.exchange:
+        names.extend(EXCHANGE_ORDER)
     return {
         name: created_address(deployer, plan.first_nonce + offset)
         for offset, name in enumerate(names)
     }
+
+
+def planned_government(at: Mapping[str, bytes], plan: DeploymentPlan) -> Government:
+    """Return the part of `planned_addresses` that decides and serves."""
+    return Government(
+        timelock=at["CommonsTimelock"],
+        governor=at["CommonsGovernor"],
+        guardian=at["Guardian"],
+        accounts=at["MemberAccounts"],
+        membership=at.get(MEMBERSHIP),
+        router=at.get(ROUTER, plan.router),
+    )
 
 
 def planned_network_id(chain_id: int, deployer: bytes, plan: DeploymentPlan) -> bytes:
@@ -192,12 +249,11 @@ async def deploy(
     account = bytes.fromhex(deployer.address[2:])
     sender = Sender(endpoints, deployer, confirmations=confirmations)
     at = planned_addresses(account, plan)
-    arguments = _constructor_arguments(plan, at)
+    creations = _creations(plan, at)
     for offset, (name, address) in enumerate(at.items()):
         nonce = plan.first_nonce + offset
         if await _settled_nonce(sender) <= nonce:
-            creation = contract(name).creation(*arguments[name])
-            await _create(sender, nonce, creation)
+            await _create(sender, nonce, creations[name]())
         if not await _code(endpoints, address):
             raise Conflict(
                 f"no contract {name} where nonce {nonce} of the deployer puts it",
@@ -206,7 +262,8 @@ async def deploy(
             )
         progress(name)
     currency = at[TEST_CURRENCY] if plan.currency is None else plan.currency
-    deployment = await read_deployment(endpoints, at["Settlement"], currency)
+    government = planned_government(at, plan)
+    deployment = await read_deployment(endpoints, at["Settlement"], currency, government)
     await _check_plan(endpoints, deployment, plan, account)
     return deployment
 
@@ -215,6 +272,7 @@ async def read_deployment(
     endpoints: Endpoints,
     settlement: bytes,
     currency: bytes,
+    government: Government,
     *,
     genesis_block: int | None = None,
 ) -> Deployment:
@@ -229,6 +287,7 @@ async def read_deployment(
         network_id, token, devices, nodes, vault, policy = [
             cast(bytes, await _ask(endpoint, "Settlement", settlement, name)) for name in names
         ]
+        bond_asset = cast(bytes, await _ask(endpoint, "Nodes", nodes, "bondAsset"))
         if genesis_block is None:
             created = await last_log(endpoint, policy, _CREATED, await endpoint.block_number())
         else:
@@ -249,8 +308,10 @@ async def read_deployment(
             vault=vault,
             policy=policy,
             currency=currency,
+            bond_asset=bond_asset,
             genesis_block=created.block,
             genesis_hash=bytes_of(genesis["hash"]),
+            government=government,
         )
 
     return await endpoints.run(read)
@@ -275,7 +336,7 @@ async def read_network(endpoints: Endpoints, settlement: bytes, currency: bytes)
             currency=currency,
             currency_code=await ask("CommonsToken", currency, "symbol"),
             initial_emission_wei=await ask("CommonsToken", token, "initialEmissionWei"),
-            half_life_epochs=await ask("CommonsToken", token, "halfLifeEpochs"),
+            treasury=await ask("CommonsToken", token, "treasury"),
         )
 
     return await endpoints.run(read)
@@ -283,6 +344,18 @@ async def read_network(endpoints: Endpoints, settlement: bytes, currency: bytes)
 
 _CREATED: Final = (keccak256(b"OwnershipTransferred(address,address)"), bytes(32))
 """Topics of the log that an owned contract writes in its constructor, and never again."""
+
+
+def _creations(plan: DeploymentPlan, at: Mapping[str, bytes]) -> Mapping[str, Callable[[], bytes]]:
+    """Return what makes the bytes that create each contract."""
+    own = {
+        name: partial(contract(name).creation, *arguments)
+        for name, arguments in _constructor_arguments(plan, at).items()
+        if name in at
+    }
+    if not plan.exchange:
+        return own
+    return {**own, **exchange_creations(at)}
 
 
 def _constructor_arguments(
@@ -297,22 +370,29 @@ def _constructor_arguments(
     epochs = (plan.genesis_time, plan.epoch_length_s)
     wiring = [at[name] for name in ("CommonsToken", "Devices", "Nodes", "Vault", "Policy")]
     currency = at[TEST_CURRENCY] if plan.currency is None else plan.currency
+    timelock, policy, token = at["CommonsTimelock"], at["Policy"], at["CommonsToken"]
+    founding = (timelock, plan.founder, plan.genesis_time)
+    bonds = bytes(20) if plan.bonds_in_currency else at["Nodes"]
     return {
-        "Policy": [plan.owner, parameters, *epochs],
+        "Policy": [timelock, plan.founder, parameters, *epochs],
         "CommonsToken": [
             plan.token_name,
             plan.token_symbol,
             allocations,
-            at["Vault"],
+            (at["Vault"], bonds, timelock, policy),
             plan.cap_wei,
             plan.initial_emission_wei,
-            plan.half_life_epochs,
         ],
-        "Devices": [plan.owner],
-        "Nodes": [at["CommonsToken"], at["Policy"]],
-        "Vault": [at["CommonsToken"], at["Policy"], at["Settlement"], [currency]],
-        "Settlement": [(*wiring, plan.guardian, *epochs, plan.manifest_hash)],
-        TEST_CURRENCY: [plan.owner if plan.currency_owner is None else plan.currency_owner],
+        "Devices": [*founding],
+        "Nodes": [currency if plan.bonds_in_currency else token, policy],
+        "Vault": [token, policy, at["Settlement"], [currency]],
+        "Settlement": [(*wiring, at["Guardian"], *epochs, plan.manifest_hash)],
+        "CommonsTimelock": [at["CommonsGovernor"], policy],
+        "CommonsGovernor": [at.get(MEMBERSHIP, token), timelock, policy],
+        "Guardian": [*founding, at["Settlement"], policy, plan.guardian, plan.guardian_until],
+        "MemberAccounts": [],
+        MEMBERSHIP: [*founding, list(plan.members or ())],
+        TEST_CURRENCY: [plan.founder if plan.currency_owner is None else plan.currency_owner],
     }
 
 
@@ -357,7 +437,7 @@ async def _check_plan(
     async def read(endpoint: Endpoint) -> tuple[object, ...]:
         history = contract("Policy")["hashAt"]
         answer = await endpoint.call(deployment.policy, history.call(0))
-        token = ("initialEmissionWei", "halfLifeEpochs", "cap")
+        token = ("initialEmissionWei", "cap")
         schedule = [await _ask(endpoint, "CommonsToken", deployment.token, name) for name in token]
         return (deployment.network_id, history.results(answer)[0], *schedule)
 
@@ -365,10 +445,9 @@ async def _check_plan(
         planned_network_id(deployment.chain_id, deployer, plan),
         _genesis_policy_hash(plan),
         plan.initial_emission_wei,
-        plan.half_life_epochs,
         plan.cap_wei,
     )
-    names = ("network id", "policy of epoch 0", "initial emission", "half-life", "cap")
+    names = ("network id", "policy of epoch 0", "initial emission", "cap")
     for name, found, wanted in zip(names, await endpoints.run(read), expected, strict=True):
         if found != wanted:
             raise Conflict(

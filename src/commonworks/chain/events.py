@@ -31,12 +31,15 @@ from commonworks.events import (
     GatewayRegistered,
     ParameterDefined,
     ParameterSet,
+    PayeesSet,
     Position,
     Range,
     ReferenceSet,
     RegistrarSet,
+    Share,
     SiteAdopted,
     SpendLimitSet,
+    StakeChanged,
     Tip,
     Transferred,
     UnbondingStarted,
@@ -99,6 +102,10 @@ def _ranges(values: Sequence[Any]) -> tuple[Range, ...]:
     )
 
 
+def _shares(values: Sequence[Any]) -> tuple[Share, ...]:
+    return tuple(Share(account=account, ppm=ppm) for account, ppm in values)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
     """How one log becomes an event."""
@@ -126,6 +133,7 @@ _RULES: Final[Mapping[tuple[str, str], _Rule]] = {
         "device=id owner thumbprint algorithm=alg public_key=publicKey resource cell enroller",
     ),
     ("Devices", "Transfer"): _rule(Transferred, "device=tokenId sender=from receiver=to"),
+    ("Devices", "PayeesSet"): _rule(PayeesSet, "device=id shares", shares=_shares),
     ("Devices", "RegistrarSet"): _rule(
         RegistrarSet, "resource thumbprint algorithm=alg public_key=publicKey active"
     ),
@@ -138,6 +146,7 @@ _RULES: Final[Mapping[tuple[str, str], _Rule]] = {
     ("Nodes", "VerifierRegistered"): _rule(VerifierRegistered, "operator name endpoint"),
     ("Nodes", "Bonded"): _rule(Bonded, "operator amount"),
     ("Nodes", "UnbondingStarted"): _rule(UnbondingStarted, "operator amount ready_at=readyAt"),
+    ("Nodes", "StakeChanged"): _rule(StakeChanged, "operator stake total=totalStake"),
     ("Policy", "ParameterDefined"): _rule(
         ParameterDefined, "key value minimum=min maximum=max from_epoch=fromEpoch"
     ),

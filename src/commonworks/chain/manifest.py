@@ -7,17 +7,52 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from commonworks.chain.accounts import address_bytes, address_text
-from commonworks.chain.deploy import Allocation, Deployment, DeploymentPlan, GenesisParameter
+from commonworks.chain.deploy import (
+    Allocation,
+    Deployment,
+    DeploymentPlan,
+    GenesisParameter,
+    Government,
+)
 from commonworks.crypto import cbor
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import Corrupt, InvalidInput
 
-FORMAT: Final = "commonworks/1"
+FORMAT: Final = "commonworks/2"
 EPOCH_LENGTH_MIN_S: Final = 60
+
+
+class Votes(StrEnum):
+    """What votes."""
+
+    TOKEN = "token"
+    """One vote for every unit of the token, bonds included."""
+    MEMBERSHIP = "membership"
+    """One member, one vote."""
+
+
+class Bonds(StrEnum):
+    """What nodes bond."""
+
+    TOKEN = "token"
+    CURRENCY = "currency"
+    """The settlement currency."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liquidity:
+    """What an exchange of the network's own starts with."""
+
+    account: bytes
+    """Who provides it, out of its genesis allocation."""
+    token_wei: int
+    currency: int
+    """In the settlement currency's smallest unit; the ratio is the first price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +62,7 @@ class ChainPlace:
     chain_id: int
     settlement: bytes
     currency: bytes
+    government: Government
     genesis_block: int
     genesis_hash: bytes
     endpoints: tuple[str, ...]
@@ -46,18 +82,34 @@ class Manifest:
     token_symbol: str
     cap_wei: int
     initial_emission_wei: int
-    half_life_epochs: int
+    """Most that epoch 0 may mint; 0: this network never mints."""
     allocations: tuple[Allocation, ...]
     currency_code: str
     currency_decimals: int
     currency_address: bytes | None
     """None: the test currency is created with the network."""
-    owner: bytes
+    founder: bytes
+    """Acts for the timelock until genesis."""
     guardian: bytes
+    guardian_until: int
+    """First second in which the guardian may not halt any more, unless a vote renews it."""
+    votes: Votes
+    members: tuple[bytes, ...]
+    """Who has a vote at first, where members vote."""
+    bonds: Bonds
+    liquidity: Liquidity | None
+    """None: no exchange of the network's own."""
+    router: bytes | None
+    """Router of an exchange that exists already (Uniswap v2)."""
     parameters: tuple[GenesisParameter, ...]
     resources: tuple[str, ...]
     place: ChainPlace | None = None
     """None until the contracts are deployed."""
+
+    @property
+    def exchange_router(self) -> bytes | None:
+        """Router of the exchange, own or existing; None where there is none."""
+        return self.router if self.place is None else self.place.government.router
 
     def plan(self) -> DeploymentPlan:
         """Return the deployment that this manifest asks for."""
@@ -67,15 +119,19 @@ class Manifest:
             allocations=self.allocations,
             cap_wei=self.cap_wei,
             initial_emission_wei=self.initial_emission_wei,
-            half_life_epochs=self.half_life_epochs,
-            owner=self.owner,
+            founder=self.founder,
             guardian=self.guardian,
+            guardian_until=self.guardian_until,
+            members=self.members if self.votes is Votes.MEMBERSHIP else None,
+            bonds_in_currency=self.bonds is Bonds.CURRENCY,
             genesis_time=self.genesis_time,
             epoch_length_s=self.epoch_length_s,
             manifest_hash=manifest_hash(self),
             parameters=self.parameters,
             currency=self.currency_address,
-            currency_owner=self.owner if self.currency_address is None else None,
+            currency_owner=self.founder if self.currency_address is None else None,
+            exchange=self.liquidity is not None,
+            router=self.router,
         )
 
 
@@ -97,15 +153,23 @@ def _document(manifest: Manifest) -> dict[str, Any]:
             "symbol": manifest.token_symbol,
             "cap_wei": str(manifest.cap_wei),
             "initial_emission_wei": str(manifest.initial_emission_wei),
-            "half_life_epochs": manifest.half_life_epochs,
             "allocations": [
                 {"account": address_text(item.account), "amount_wei": str(item.amount_wei)}
                 for item in manifest.allocations
             ],
         },
         "currency": currency,
-        "owner": address_text(manifest.owner),
-        "guardian": address_text(manifest.guardian),
+        "founder": address_text(manifest.founder),
+        "guardian": {
+            "account": address_text(manifest.guardian),
+            "until": manifest.guardian_until,
+        },
+        "government": {
+            "votes": str(manifest.votes),
+            "members": [address_text(member) for member in manifest.members],
+            "bonds": str(manifest.bonds),
+        },
+        "exchange": _exchange_document(manifest),
         "parameters": [
             {
                 "key": item.key,
@@ -116,6 +180,20 @@ def _document(manifest: Manifest) -> dict[str, Any]:
             for item in manifest.parameters
         ],
         "resources": list(manifest.resources),
+    }
+
+
+def _exchange_document(manifest: Manifest) -> dict[str, Any]:
+    if manifest.router is not None:
+        return {"router": address_text(manifest.router)}
+    if manifest.liquidity is None:
+        return {}
+    return {
+        "liquidity": {
+            "account": address_text(manifest.liquidity.account),
+            "token_wei": str(manifest.liquidity.token_wei),
+            "currency": str(manifest.liquidity.currency),
+        }
     }
 
 
@@ -133,6 +211,10 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "chain_id": place.chain_id,
             "settlement": address_text(place.settlement),
             "currency": address_text(place.currency),
+            "government": {
+                name: None if address is None else address_text(address)
+                for name, address in asdict(place.government).items()
+            },
             "genesis_block": place.genesis_block,
             "genesis_hash": "0x" + place.genesis_hash.hex(),
             "endpoints": list(place.endpoints),
@@ -169,7 +251,6 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         token_symbol=str(token["symbol"]),
         cap_wei=int(token["cap_wei"]),
         initial_emission_wei=int(token["initial_emission_wei"]),
-        half_life_epochs=int(token["half_life_epochs"]),
         allocations=tuple(
             Allocation(account=address_bytes(item["account"]), amount_wei=int(item["amount_wei"]))
             for item in token["allocations"]
@@ -177,8 +258,14 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         currency_code=str(currency["code"]),
         currency_decimals=int(currency["decimals"]),
         currency_address=address_bytes(currency["address"]) if "address" in currency else None,
-        owner=address_bytes(document["owner"]),
-        guardian=address_bytes(document["guardian"]),
+        founder=address_bytes(document["founder"]),
+        guardian=address_bytes(document["guardian"]["account"]),
+        guardian_until=int(document["guardian"]["until"]),
+        votes=Votes(document["government"]["votes"]),
+        members=tuple(address_bytes(member) for member in document["government"]["members"]),
+        bonds=Bonds(document["government"]["bonds"]),
+        liquidity=_liquidity(document["exchange"].get("liquidity")),
+        router=_optional(document["exchange"].get("router")),
         parameters=tuple(
             GenesisParameter(
                 key=str(item["key"]),
@@ -195,10 +282,36 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
             chain_id=int(place["chain_id"]),
             settlement=address_bytes(place["settlement"]),
             currency=address_bytes(place["currency"]),
+            government=_government(place["government"]),
             genesis_block=int(place["genesis_block"]),
             genesis_hash=bytes.fromhex(place["genesis_hash"][2:]),
             endpoints=tuple(str(url) for url in place["endpoints"]),
         ),
+    )
+
+
+def _government(found: Mapping[str, Any]) -> Government:
+    return Government(
+        timelock=address_bytes(found["timelock"]),
+        governor=address_bytes(found["governor"]),
+        guardian=address_bytes(found["guardian"]),
+        accounts=address_bytes(found["accounts"]),
+        membership=_optional(found["membership"]),
+        router=_optional(found["router"]),
+    )
+
+
+def _optional(text: str | None) -> bytes | None:
+    return None if text is None else address_bytes(text)
+
+
+def _liquidity(found: Mapping[str, Any] | None) -> Liquidity | None:
+    if found is None:
+        return None
+    return Liquidity(
+        account=address_bytes(found["account"]),
+        token_wei=int(found["token_wei"]),
+        currency=int(found["currency"]),
     )
 
 
@@ -213,6 +326,7 @@ def placed(manifest: Manifest, deployment: Deployment, endpoints: tuple[str, ...
         chain_id=deployment.chain_id,
         settlement=deployment.settlement,
         currency=deployment.currency,
+        government=deployment.government,
         genesis_block=deployment.genesis_block,
         genesis_hash=deployment.genesis_hash,
         endpoints=endpoints,

@@ -21,8 +21,11 @@ from commonworks.chain.events import decode_log
 from commonworks.chain.messages import (
     Enrolment,
     PermitDomain,
+    SignedBatch,
     SignedEnrolment,
+    SignedPayees,
     SignedPermit,
+    SignedShareTransfer,
     SignedSpendLimit,
     SignedWithdrawal,
 )
@@ -33,6 +36,7 @@ from commonworks.events import (
     Claimed,
     Enrolled,
     Event,
+    Share,
     WithdrawalRequested,
 )
 from commonworks.model import (
@@ -166,6 +170,31 @@ class Members:
         receipts = await self.batch([self.calls.enrol_for(item) for item in signed])
         return tuple(self._enrolled(receipt) for receipt in receipts)
 
+    async def enrol_batch_for(self, signed: SignedBatch) -> tuple[EnrolledDevice, ...]:
+        """Hand in somebody's signed enrolment of many devices; results in the same order."""
+        receipt = await self.send(self.calls.enrol_batch_for(signed))
+        return tuple(
+            EnrolledDevice(tx=receipt.tx, block=receipt.block, device=event.device)
+            for event in self.events(receipt)
+            if isinstance(event, Enrolled)
+        )
+
+    async def set_payees(self, device: int, shares: Sequence[Share]) -> Done:
+        """Name who earns with a device of this account that earned for it alone."""
+        return await self._do(self.calls.set_payees(device, shares))
+
+    async def change_payees(self, signed: SignedPayees) -> Done:
+        """Hand in other payees, signed by all that there are."""
+        return await self._do(self.calls.change_payees(signed))
+
+    async def transfer_share(self, device: int, receiver: bytes, ppm: int) -> Done:
+        """Give a part of this account's share in a device's earnings to another account."""
+        return await self._do(self.calls.transfer_share(device, receiver, ppm))
+
+    async def transfer_share_for(self, signed: SignedShareTransfer) -> Done:
+        """Hand in a payee's signed transfer of its share."""
+        return await self._do(self.calls.transfer_share_for(signed))
+
     async def transfer_device(self, receiver: bytes, device: int) -> Done:
         """Give a device id of this account to another one."""
         sender = self._require_sender().address
@@ -287,10 +316,18 @@ class Members:
             raise
         return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
 
-    async def device_of(self, owner: bytes, thumbprint: bytes) -> int | None:
-        """Return the device that an account holds for a key, or None."""
-        device = await self._ask("Devices", self.deployment.devices, "idOf", owner, thumbprint)
-        return int(device) or None
+    async def owner_of(self, device: int) -> bytes:
+        """Return the account that holds a device id; raise Conflict where there is none."""
+        return bytes(await self._ask("Devices", self.deployment.devices, "ownerOf", device))
+
+    async def payees_of(self, device: int) -> tuple[Share, ...]:
+        """Return who earns with a device; nothing means its owner alone."""
+        found = await self._ask("Devices", self.deployment.devices, "payeesOf", device)
+        return tuple(Share(account=bytes(account), ppm=int(ppm)) for account, ppm in found)
+
+    async def payees_nonce(self, device: int) -> int:
+        """Return the nonce of the next change of a device's payees."""
+        return int(await self._ask("Devices", self.deployment.devices, "payeesNonce", device))
 
     async def stake_of(self, operator: bytes) -> int:
         """Return a verifier's stake now, in wei; 0 below the minimum bond."""

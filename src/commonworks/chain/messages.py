@@ -7,7 +7,7 @@ it is for, so it works once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import hex_of
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import InvalidInput
+from commonworks.events import Share
 
 RESOURCE_MAX_BYTES: Final = 32
 """A resource's name is stored left-aligned in one word."""
@@ -26,6 +27,15 @@ _TYPES: Final[Mapping[str, str]] = {
         "address owner,bytes32 thumbprint,int8 alg,bytes publicKey,bytes32 resource,"
         "uint64 cell,uint256 nonce,uint256 deadline"
     ),
+    "EnrolBatch": (
+        "address owner,bytes32 resource,NewDevice[] devices,uint256 nonce,uint256 deadline"
+    ),
+    "NewDevice": "bytes32 thumbprint,int8 alg,bytes publicKey,uint64 cell",
+    "TransferShare": (
+        "uint256 id,address from,address to,uint32 ppm,uint256 nonce,uint256 deadline"
+    ),
+    "ChangePayees": "uint256 id,Share[] shares,uint256 payeesNonce,uint256 deadline",
+    "Share": "address account,uint32 ppm",
     "WithdrawalRequest": (
         "address account,address asset,uint256 amount,uint256 nonce,uint256 deadline"
     ),
@@ -33,6 +43,9 @@ _TYPES: Final[Mapping[str, str]] = {
     "Permit": "address owner,address spender,uint256 value,uint256 nonce,uint256 deadline",
 }
 """Type name -> members, exactly as the contracts hash them."""
+
+_INNER: Final[Mapping[str, str]] = {"EnrolBatch": "NewDevice", "ChangePayees": "Share"}
+"""Type name -> the one struct that its arrays hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +84,37 @@ class SignedEnrolment(Signed):
     """An owner enrols a device."""
 
     enrolment: Enrolment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedBatch(Signed):
+    """An owner enrols many devices of one resource."""
+
+    resource: str
+    devices: tuple[Enrolment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedShareTransfer(Signed):
+    """A payee gives a part of its share in a device's earnings away."""
+
+    device: int
+    receiver: bytes
+    ppm: int
+    """Parts per million of the device's earnings, > 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedPayees:
+    """All payees of a device agree on others."""
+
+    device: int
+    shares: tuple[Share, ...]
+    """The new payees, ascending by account; none: the owner alone."""
+    deadline: int
+    """Last second in which it can be handed in, Unix seconds."""
+    signatures: tuple[bytes, ...]
+    """One of each present payee, in the order of their list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +171,96 @@ def sign_enrolment(
         "nonce": nonce,
         "deadline": deadline,
     }
-    domain = _domain("Commonworks Devices", deployment.chain_id, deployment.devices)
-    signature = _sign(account, domain, "Enrol", message)
+    signature = _sign(account, _devices_domain(deployment), "Enrol", message)
     return SignedEnrolment(
         account=owner, deadline=deadline, signature=signature, enrolment=enrolment
     )
+
+
+def sign_batch(
+    account: LocalAccount,
+    deployment: Deployment,
+    resource: str,
+    devices: Sequence[Enrolment],
+    *,
+    nonce: int,
+    deadline: int,
+) -> SignedBatch:
+    """Return an enrolment of many devices that anybody may hand in; `nonce` is Devices'."""
+    owner = _address(account)
+    message = {
+        "owner": hex_of(owner),
+        "resource": resource_word(resource),
+        "devices": [
+            {
+                "thumbprint": item.key.thumbprint,
+                "alg": int(item.key.algorithm),
+                "publicKey": item.key.raw,
+                "cell": item.cell,
+            }
+            for item in devices
+        ],
+        "nonce": nonce,
+        "deadline": deadline,
+    }
+    signature = _sign(account, _devices_domain(deployment), "EnrolBatch", message)
+    return SignedBatch(
+        account=owner,
+        deadline=deadline,
+        signature=signature,
+        resource=resource,
+        devices=tuple(devices),
+    )
+
+
+def sign_share_transfer(
+    account: LocalAccount,
+    deployment: Deployment,
+    device: int,
+    receiver: bytes,
+    ppm: int,
+    *,
+    nonce: int,
+    deadline: int,
+) -> SignedShareTransfer:
+    """Return a transfer of a payee's share that anybody may hand in; `nonce` is Devices'."""
+    payee = _address(account)
+    message = {
+        "id": device,
+        "from": hex_of(payee),
+        "to": hex_of(receiver),
+        "ppm": ppm,
+        "nonce": nonce,
+        "deadline": deadline,
+    }
+    signature = _sign(account, _devices_domain(deployment), "TransferShare", message)
+    return SignedShareTransfer(
+        account=payee,
+        deadline=deadline,
+        signature=signature,
+        device=device,
+        receiver=receiver,
+        ppm=ppm,
+    )
+
+
+def sign_payees(
+    account: LocalAccount,
+    deployment: Deployment,
+    device: int,
+    shares: Sequence[Share],
+    *,
+    payees_nonce: int,
+    deadline: int,
+) -> bytes:
+    """Return one payee's consent to other payees; all of them together are a `SignedPayees`."""
+    message = {
+        "id": device,
+        "shares": [{"account": hex_of(item.account), "ppm": item.ppm} for item in shares],
+        "payeesNonce": payees_nonce,
+        "deadline": deadline,
+    }
+    return _sign(account, _devices_domain(deployment), "ChangePayees", message)
 
 
 def sign_withdrawal(
@@ -217,6 +346,10 @@ def _address(account: LocalAccount) -> bytes:
     return bytes.fromhex(account.address[2:])
 
 
+def _devices_domain(deployment: Deployment) -> dict[str, Any]:
+    return _domain("Commonworks Devices", deployment.chain_id, deployment.devices)
+
+
 def _domain(name: str, chain_id: int, contract: bytes, version: str = "1") -> dict[str, Any]:
     return {
         "name": name,
@@ -229,6 +362,10 @@ def _domain(name: str, chain_id: int, contract: bytes, version: str = "1") -> di
 def _sign(
     account: LocalAccount, domain: dict[str, Any], kind: str, message: dict[str, Any]
 ) -> bytes:
-    pairs = (member.split(" ") for member in _TYPES[kind].split(","))
-    types = {kind: [{"name": name, "type": type_} for type_, name in pairs]}
+    types = {name: _members(name) for name in (kind, _INNER.get(kind)) if name is not None}
     return bytes(account.sign_typed_data(domain, types, message).signature)
+
+
+def _members(kind: str) -> list[dict[str, str]]:
+    pairs = (member.split(" ") for member in _TYPES[kind].split(","))
+    return [{"name": name, "type": type_} for type_, name in pairs]

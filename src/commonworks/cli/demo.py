@@ -30,6 +30,7 @@ from commonworks.resources.simulator import SEASONS
 from commonworks.wiring.demo import Claim, Demo, DemoSettings, EpochLine, open_demo, savings_micro
 from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import keep_running
+from commonworks.wiring.profiles import Profile
 from commonworks.wiring.records import name_of
 
 WEI_DECIMALS: Final = 18
@@ -65,6 +66,13 @@ WEI_DECIMALS: Final = 18
     show_default=True,
     help="Resource that takes part; may be given several times.",
 )
+@click.option(
+    "--profile",
+    type=click.Choice([str(profile) for profile in Profile]),
+    default=str(Profile.COMMONS),
+    show_default=True,
+    help="Kind of economy: with a token, or a co-operative of members without one.",
+)
 @click.option("--honest", is_flag=True, help="Leave the cheaters out.")
 @click.option("--serve/--no-serve", default=True, help="Keep running after the replay.")
 @json_option
@@ -77,6 +85,7 @@ async def demo(
     seed: int,
     home_path: Path | None,
     resources: tuple[str, ...],
+    profile: str,
     honest: bool,
     serve: bool,
     as_json: bool,
@@ -90,7 +99,12 @@ async def demo(
     """
     home = Home(path=home_path or fresh_folder())
     settings = DemoSettings(
-        seed=seed, days=days, season=season, resources=resources, cheaters=not honest
+        seed=seed,
+        days=days,
+        season=season,
+        resources=resources,
+        cheaters=not honest,
+        profile=Profile(profile),
     )
     await play(home, settings, speed=speed, serve=serve, as_json=as_json)
 
@@ -196,10 +210,10 @@ def _show_end(
             f"{amount(token, WEI_DECIMALS):>12} {symbol}"
         )
     if claim is not None:
-        say(
-            f"{claim.name} claimed {amount(claim.amount_wei, WEI_DECIMALS)} {symbol} on chain: "
-            f"0x{claim.tx.hex()}"
-        )
+        paid = amount(claim.amount, decimals) + f" {code}"
+        if claim.asset == running.session.network.token:
+            paid = amount(claim.amount, WEI_DECIMALS) + f" {symbol}"
+        say(f"{claim.name} claimed {paid} on chain: 0x{claim.tx.hex()}")
     home = running.session.home.path
     say("Check it yourself:")
     say(f"  {program()} audit {settled[-1].epoch} --home {home}")
@@ -218,7 +232,8 @@ def _document(running: Demo, lines: Sequence[EpochLine], claim: Claim | None) ->
         if claim is None
         else {
             "account": address_text(claim.account),
-            "amount_wei": claim.amount_wei,
+            "asset": "token" if claim.asset == session.network.token else "currency",
+            "amount": claim.amount,
             "tx": "0x" + claim.tx.hex(),
         },
     }

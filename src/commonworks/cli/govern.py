@@ -1,7 +1,9 @@
-"""`commonworks govern`: what the network's owner decides until its members vote."""
+"""`commonworks govern`: what the founder decides until genesis; afterwards members vote."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -10,7 +12,7 @@ from commonworks.chain.members import Members
 from commonworks.cli.money import acting
 from commonworks.cli.shell import asynchronous, home_option, put, say
 from commonworks.crypto.hashes import sha256
-from commonworks.errors import InvalidInput, NotFound
+from commonworks.errors import InvalidInput, NotFound, Unauthorized
 from commonworks.statements.codec import decode_statement, sign_record
 from commonworks.statements.model import Kind, Reason
 from commonworks.wiring import documents
@@ -18,12 +20,27 @@ from commonworks.wiring.field import deliver, schema_of
 from commonworks.wiring.founding import FOUNDER
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import find_device
-from commonworks.wiring.session import open_session
+from commonworks.wiring.session import Session, open_session
 
 
 @click.group()
 def govern() -> None:
-    """Decisions of the network's owner: registrars, references, sites, parameters."""
+    """Decisions of the founder until genesis: registrars, references, sites, parameters.
+
+    From genesis on the members decide: commonworks proposal new
+    """
+
+
+@asynccontextmanager
+async def founding(session: Session, instead: str) -> AsyncIterator[Members]:
+    """Yield the contracts as the founder acts on them; refuse where the founding is over."""
+    if session.clock.now() >= session.network.genesis_time:
+        raise Unauthorized(
+            "the founder decided until genesis; now the members do",
+            hint=f"commonworks proposal new {instead}",
+        )
+    async with acting(session, FOUNDER) as founder:
+        yield founder
 
 
 @govern.command("registrar")
@@ -34,7 +51,7 @@ def govern() -> None:
 @asynchronous
 async def registrar(*, name: str, resource: str, remove: bool, home: Home) -> None:
     """Admit a key of this folder as registrar of a resource, or dismiss it."""
-    async with open_session(home, say) as session, acting(session, FOUNDER) as owner:
+    async with open_session(home, say) as session, founding(session, "--registrar ...") as owner:
         schema_of(session, resource)
         key = home.device_key(name).public
         done = await owner.set_registrar(resource, key, active=not remove)
@@ -48,7 +65,7 @@ async def registrar(*, name: str, resource: str, remove: bool, home: Home) -> No
 @asynchronous
 async def reference(*, device: str, remove: bool, home: Home) -> None:
     """Admit a device as an independent reference, or dismiss it."""
-    async with open_session(home, say) as session, acting(session, FOUNDER) as owner:
+    async with open_session(home, say) as session, founding(session, "--reference ...") as owner:
         found = find_device(session, await session.view(), home.device_key(device).public)
         if found is None:
             raise NotFound(f"{device} is not enrolled", hint="enrol it: commonworks device enrol")
@@ -66,7 +83,7 @@ async def set_parameter(*, key: str, value: int, home: Home) -> None:
 
     Example: commonworks govern set energy.grid_charge 50000
     """
-    async with open_session(home, say) as session, acting(session, FOUNDER) as owner:
+    async with open_session(home, say) as session, founding(session, "--set ...") as owner:
         done = await owner.set_parameter(key, value)
     put("0x" + done.tx.hex())
 
@@ -83,7 +100,7 @@ async def site(*, file: Path, resource: str, signer: str, name: str, home: Home)
 
     FILE is JSON: column -> list of integers, or of 64-digit hex identifiers.
     """
-    async with open_session(home, say) as session, acting(session, FOUNDER) as owner:
+    async with open_session(home, say) as session, founding(session, "--site ...") as owner:
         schemas = schema_of(session, resource).schemas
         if Kind.SITE not in schemas:
             raise InvalidInput(f"{resource} has no site tables")

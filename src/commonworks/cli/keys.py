@@ -8,6 +8,7 @@ import click
 
 from commonworks.chain.accounts import address_text, list_accounts
 from commonworks.chain.members import Members
+from commonworks.cli.payees import payees
 from commonworks.cli.shell import (
     amount,
     asynchronous,
@@ -137,6 +138,9 @@ async def account_fund(*, name: str, value: str, home: Home) -> None:
 @click.group()
 def device() -> None:
     """Devices: things with a signing key."""
+
+
+device.add_command(payees)
 
 
 @device.command("new")

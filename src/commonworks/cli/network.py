@@ -30,10 +30,8 @@ from commonworks.wiring.discover import installed_resources, select_resources
 from commonworks.wiring.field import line_device, run_agent
 from commonworks.wiring.founding import (
     FOUNDER,
+    FOUNDING_ACCOUNTS,
     GATEWAY,
-    RELAYER,
-    TREASURY,
-    VERIFIER,
     Charter,
     deploy_network,
     ensure_account,
@@ -43,6 +41,8 @@ from commonworks.wiring.founding import (
 )
 from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import Nodes, keep_running, run_nodes
+from commonworks.wiring.profiles import Profile
+from commonworks.wiring.records import resolve_account
 from commonworks.wiring.session import Session, attach, open_chain, open_session
 
 DECIMALS_MAX: Final = 36
@@ -84,6 +84,15 @@ SOON_S: Final = 300
     type=click.IntRange(1, 65_535),
     help="Port of the first gateway.  [default: a free one]",
 )
+@click.option(
+    "--profile",
+    type=click.Choice([str(profile) for profile in Profile]),
+    default=str(Profile.COMMONS),
+    show_default=True,
+    help="commons: a token pays, votes and is sold. coop: one member, one vote, no token.",
+)
+@click.option("--member", "members", multiple=True, help="Who votes at first in a coop.")
+@click.option("--exchange", help="Address of a Uniswap v2 router.  [default: one of our own]")
 @click.option("--set", "settings", multiple=True, help="Parameter at genesis: KEY=VALUE.")
 @home_option
 @asynchronous
@@ -98,6 +107,9 @@ async def init(
     currency_decimals: int,
     rpc: tuple[str, ...],
     port: int | None,
+    profile: str,
+    members: tuple[str, ...],
+    exchange: str | None,
     settings: tuple[str, ...],
     home: Home,
 ) -> None:
@@ -113,7 +125,7 @@ async def init(
             "--genesis is over: who settles epoch 0 is registered and bonded before it opens",
             hint="give a later time, or none",
         )
-    for account in (FOUNDER, RELAYER, TREASURY, GATEWAY, VERIFIER):
+    for account in FOUNDING_ACCOUNTS:
         ensure_account(home, account)
     if not home.exists():
         charter = Charter(
@@ -124,6 +136,10 @@ async def init(
             currency_code=currency_code,
             currency_decimals=currency_decimals,
             currency_address=None if currency is None else address_bytes(currency),
+            profile=Profile(profile),
+            members=tuple(sorted({resolve_account(home, who) for who in members or (FOUNDER,)})),
+            own_exchange=not rpc and currency is None,
+            router=None if exchange is None else address_bytes(exchange),
             overrides=_overrides(settings, home),
         )
         home.write_manifest(make_manifest(home, charter, chosen))

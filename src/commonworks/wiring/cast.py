@@ -43,7 +43,7 @@ DEADLINE_S: Final = 86_400
 def make_accounts(home: Home, seed: int, players: Sequence[Player]) -> None:
     """Make every account and device key of the demo that is missing."""
     names = [player.world.cast for player in players]
-    owners = {actor.owner for cast in names for actor in cast.actors if actor.enrolled}
+    owners = member_names(players)
     owners |= {name for cast in names for name in cast.service_accounts.values()}
     owners |= {name for cast in names for name in cast.deposits_micro}
     for name in sorted(owners):
@@ -56,6 +56,13 @@ def make_accounts(home: Home, seed: int, players: Sequence[Player]) -> None:
                 )
     if not home.device_file(REGISTRAR).exists():
         home.new_device(REGISTRAR, Algorithm.EDDSA, seed=derive(seed, "registrar"))
+
+
+def member_names(players: Sequence[Player]) -> set[str]:
+    """Return who owns a device of the demo."""
+    return {
+        actor.owner for player in players for actor in player.world.cast.actors if actor.enrolled
+    }
 
 
 def overrides(home: Home, players: Sequence[Player]) -> dict[str, int]:

@@ -31,15 +31,20 @@ from commonworks.statements.codec import Item, decode_statement
 from commonworks.statements.model import Reason
 from commonworks.storage.files import FileStore
 from commonworks.units import DAY_S
-from commonworks.wiring.cast import enrol_cast, make_accounts, overrides, signers
+from commonworks.wiring.cast import (
+    enrol_cast,
+    make_accounts,
+    member_names,
+    overrides,
+    signers,
+)
 from commonworks.wiring.clocks import ReplayClock
 from commonworks.wiring.discover import select_resources, simulated, simulator
 from commonworks.wiring.founding import (
     FOUNDER,
+    FOUNDING_ACCOUNTS,
     GATEWAY,
     RELAYER,
-    TREASURY,
-    VERIFIER,
     Charter,
     deploy_network,
     ensure_account,
@@ -49,6 +54,7 @@ from commonworks.wiring.founding import (
 )
 from commonworks.wiring.home import DEMO_MARK, Home
 from commonworks.wiring.nodes import KeyFolder, Nodes, run_nodes
+from commonworks.wiring.profiles import Profile
 from commonworks.wiring.session import Progress, Session, attach, network_clock, open_chain
 
 AFTER_STEPS: Final = 8
@@ -58,6 +64,12 @@ REPLAYED: Final = "replayed"
 """File in a demo's folder: how many hours were said."""
 ANY_START_S: Final = 1_767_225_600
 """Genesis of a demo none of whose worlds plays recorded data: 2026-01-01 00:00 UTC."""
+GOVERNMENT: Final = {
+    "voting_delay_s": HOUR_S,
+    "voting_period_s": 36 * HOUR_S,
+    "timelock_delay_s": 12 * HOUR_S,
+}
+"""A demo's days are few: what begins after one day is voted on after the next."""
 PATIENCE: Final = 50
 """Rounds of delivery before an hour whose statements get no receipt is an error."""
 
@@ -71,6 +83,7 @@ class DemoSettings:
     season: str
     resources: tuple[str, ...]
     cheaters: bool
+    profile: Profile = Profile.COMMONS
 
     def document(self) -> dict[str, object]:
         """Return the settings as JSON values."""
@@ -80,6 +93,7 @@ class DemoSettings:
             "season": self.season,
             "resources": list(self.resources),
             "cheaters": self.cheaters,
+            "profile": str(self.profile),
         }
 
     @classmethod
@@ -92,6 +106,7 @@ class DemoSettings:
                 season=str(document["season"]),
                 resources=tuple(document["resources"]),
                 cheaters=bool(document["cheaters"]),
+                profile=Profile(document["profile"]),
             )
         except (KeyError, TypeError, ValueError):
             hint = "start a demo in another folder"
@@ -121,7 +136,9 @@ class Claim:
 
     name: str
     account: bytes
-    amount_wei: int
+    asset: bytes
+    amount: int
+    """In the asset's smallest unit."""
     tx: bytes
 
 
@@ -327,28 +344,34 @@ class Demo:
         return lines
 
     async def claim(self, names: Mapping[bytes, str], settled: Settlement) -> Claim | None:
-        """Push the claim of the member that earned most token; None where nobody earned any."""
-        token = self.session.network.token
+        """Push the claim of the member that earned most, token first, else currency."""
+        network = self.session.network
         members = [
-            t for t in settled.payouts if t.asset == token and t.earned and t.account in names
+            t
+            for t in settled.payouts
+            if t.earned and t.account in names and t.asset in (network.token, network.currency)
         ]
         if not members:
             return None
-        best = max(members, key=lambda total: (total.earned, total.account))
-        leaf, siblings = proof(settled.payouts, token, best.account)
+        best = max(members, key=lambda t: (t.asset == network.token, t.earned, t.account))
+        leaf, siblings = proof(settled.payouts, best.asset, best.account)
         client = self.session.client()
         try:
             relayer = Members(
                 client.endpoints, self.session.deployment, self.session.home.account(RELAYER)
             )
-            books = await relayer.vault_account(token, best.account)
+            books = await relayer.vault_account(best.asset, best.account)
             if books.claimed >= leaf.earned:
                 return None
             paid = await relayer.claim(leaf, siblings)
         finally:
             await client.close()
         return Claim(
-            name=names[best.account], account=best.account, amount_wei=paid.amount, tx=paid.tx
+            name=names[best.account],
+            account=best.account,
+            asset=best.asset,
+            amount=paid.amount,
+            tx=paid.tx,
         )
 
     def earnings(self, settled: Settlement) -> list[tuple[bytes, int, int]]:
@@ -431,7 +454,7 @@ def _mark(home: Home, settings: DemoSettings) -> DemoSettings:
 
 def make_accounts_of_nodes(home: Home, seed: int) -> None:
     """Make the accounts that run the network."""
-    for name in (FOUNDER, RELAYER, TREASURY, GATEWAY, VERIFIER):
+    for name in FOUNDING_ACCOUNTS:
         ensure_account(home, name, key=derive(seed, f"account/{name}"))
 
 
@@ -445,7 +468,11 @@ def _manifest(home: Home, settings: DemoSettings, players: Sequence[Player]) -> 
         currency_code="tEUR",
         currency_decimals=6,
         currency_address=None,
-        overrides=overrides(home, players),
+        profile=settings.profile,
+        members=tuple(sorted(home.address(name) for name in member_names(players))),
+        own_exchange=True,
+        router=None,
+        overrides={**GOVERNMENT, **overrides(home, players)},
     )
     return make_manifest(home, charter, select_resources(settings.resources))
 

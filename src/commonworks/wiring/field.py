@@ -24,6 +24,7 @@ from commonworks.wiring import documents
 from commonworks.wiring.cast import DEADLINE_S
 from commonworks.wiring.founding import RELAYER
 from commonworks.wiring.home import Home
+from commonworks.wiring.records import devices_now
 from commonworks.wiring.session import Session
 
 AGENT: Final = "field"
@@ -226,7 +227,14 @@ async def enrol(
         members = Members(
             client.endpoints, session.deployment, home.account(RELAYER) if relayed else account
         )
-        known = await members.device_of(owners, key.public.thumbprint)
+        known = next(
+            (
+                held.device
+                for held in devices_now(session, await session.view())
+                if held.owner == owners and held.key == key.public
+            ),
+            None,
+        )
         if known is not None:
             device = known
         elif relayed:

@@ -15,9 +15,17 @@ from typing import Final
 
 from commonworks.chain.accounts import list_accounts
 from commonworks.chain.calls import GatewayEntry
-from commonworks.chain.deploy import Allocation, GenesisParameter, deploy
+from commonworks.chain.deploy import (
+    ORDER,
+    Allocation,
+    Deployment,
+    GenesisParameter,
+    created_address,
+    deploy,
+)
 from commonworks.chain.endpoints import Endpoints
-from commonworks.chain.manifest import Manifest, placed
+from commonworks.chain.exchange import add_genesis_liquidity, has_liquidity
+from commonworks.chain.manifest import Bonds, Liquidity, Manifest, Votes, placed
 from commonworks.chain.members import Members
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, Corrupt, Unavailable
@@ -30,30 +38,37 @@ from commonworks.gateway import NOTE_KEY, RECEIPT_KEY
 from commonworks.resources.base import Resource
 from commonworks.storage.keyfiles import read_key, write_key
 from commonworks.translog.notes import log_id
-from commonworks.units import WEI
+from commonworks.units import DAY_S
 from commonworks.wiring.discover import installed_rules_hash, parameters
 from commonworks.wiring.home import Home
+from commonworks.wiring.profiles import (
+    Economy,
+    Profile,
+    bounds_of,
+    economy_of,
+    profile_values,
+)
 from commonworks.wiring.session import Progress, Session
 
 FOUNDER: Final = "founder"
 RELAYER: Final = "relayer"
-TREASURY: Final = "treasury"
+GUARDIAN: Final = "guardian"
+LIQUIDITY: Final = "liquidity"
 GATEWAY: Final = "gateway-1"
 VERIFIER: Final = "verifier-1"
 REGISTRAR: Final = "registrar"
 """Names that a new network starts with."""
+FOUNDING_ACCOUNTS: Final = (FOUNDER, RELAYER, GUARDIAN, LIQUIDITY, GATEWAY, VERIFIER)
+
+GUARDIAN_TERM_S: Final = 180 * DAY_S
+"""How long after genesis the first guardian may halt; a vote renews it."""
 
 REGISTERED_PORTS: Final = range(10_000, 32_768)
 """Ports of gateways, which are registered for good: below those that systems lend to anyone."""
 PORT_TRIES: Final = 100
 
 SYMBOL: Final = "CWK"
-CAP_WEI: Final = 100_000_000 * WEI
-EMISSION_WEI: Final = 10_000 * WEI
-HALF_LIFE_S: Final = 2 * 365 * 86_400
-BOND_WEI: Final = 100_000 * WEI
-TREASURY_WEI: Final = 10_000_000 * WEI
-"""What a new network's token starts with unless its founder says otherwise."""
+"""What a new network's token is called for short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +82,13 @@ class Charter:
     currency_code: str
     currency_decimals: int
     currency_address: bytes | None
+    profile: Profile
+    members: tuple[bytes, ...]
+    """Who has a vote at first, where members vote."""
+    own_exchange: bool
+    """Create an exchange and its first liquidity, where the profile has one."""
+    router: bytes | None
+    """Router of an exchange that exists already."""
     overrides: Mapping[str, int]
     """Parameter -> value at genesis, where it is not the default."""
 
@@ -82,16 +104,20 @@ def ensure_account(home: Home, name: str, *, key: bytes | None = None) -> bytes:
 def make_manifest(home: Home, charter: Charter, resources: Mapping[str, Resource]) -> Manifest:
     """Return the manifest of a charter; its accounts must exist."""
     table = parameters(resources)
+    economy = economy_of(charter.profile, charter.currency_decimals)
     rules = int.from_bytes(installed_rules_hash(resources), "big", signed=True)
     values = {
         **{key: parameter.default for key, parameter in table.items()},
         "rules": rules,
+        **profile_values(economy, charter.epoch_length_s),
         **charter.overrides,
     }
     for key, value in values.items():
         if key not in table:
             raise Conflict(f"no resource of this network has a parameter {key}")
         table[key].check(value)
+    bounds = {key: bounds_of(key, table, charter.epoch_length_s) for key in table}
+    liquidity = _liquidity(home, charter, economy)
     return Manifest(
         name=charter.name,
         demo=charter.demo,
@@ -99,23 +125,53 @@ def make_manifest(home: Home, charter: Charter, resources: Mapping[str, Resource
         epoch_length_s=charter.epoch_length_s,
         token_name=f"{charter.name} Commons",
         token_symbol=SYMBOL,
-        cap_wei=CAP_WEI,
-        initial_emission_wei=EMISSION_WEI * charter.epoch_length_s // 86_400,
-        half_life_epochs=max(1, HALF_LIFE_S // charter.epoch_length_s),
-        allocations=(
-            Allocation(account=home.address(VERIFIER), amount_wei=BOND_WEI),
-            Allocation(account=home.address(TREASURY), amount_wei=TREASURY_WEI),
-        ),
+        cap_wei=economy.cap_wei,
+        initial_emission_wei=economy.emission_wei_per_day * charter.epoch_length_s // DAY_S,
+        allocations=_allocations(home, economy, liquidity),
         currency_code=charter.currency_code,
         currency_decimals=charter.currency_decimals,
         currency_address=charter.currency_address,
-        owner=home.address(FOUNDER),
-        guardian=home.address(FOUNDER),
+        founder=home.address(FOUNDER),
+        guardian=home.address(GUARDIAN),
+        guardian_until=charter.genesis_time + GUARDIAN_TERM_S,
+        votes=economy.votes,
+        members=charter.members if economy.votes is Votes.MEMBERSHIP else (),
+        bonds=economy.bonds,
+        liquidity=liquidity,
+        router=charter.router,
         parameters=tuple(
-            GenesisParameter(key=key, value=values[key], minimum=spec.minimum, maximum=spec.maximum)
-            for key, spec in sorted(table.items())
+            GenesisParameter(key=key, value=values[key], minimum=least, maximum=most)
+            for key, (least, most) in sorted(bounds.items())
         ),
         resources=tuple(sorted(resources)),
+    )
+
+
+def _liquidity(home: Home, charter: Charter, economy: Economy) -> Liquidity | None:
+    if not charter.own_exchange or charter.router is not None or not economy.liquidity_wei:
+        return None
+    return Liquidity(
+        account=home.address(LIQUIDITY),
+        token_wei=economy.liquidity_wei,
+        currency=economy.liquidity_currency * 10**charter.currency_decimals,
+    )
+
+
+def _allocations(
+    home: Home, economy: Economy, liquidity: Liquidity | None
+) -> tuple[Allocation, ...]:
+    """Return who holds token at genesis: bonds of the first nodes, treasury, liquidity."""
+    wanted: list[tuple[bytes, int]] = []
+    if economy.bonds is Bonds.TOKEN:
+        wanted.append((home.address(VERIFIER), economy.verifier_bond))
+        wanted.append((home.address(GATEWAY), economy.gateway_bond))
+    # The timelock's address follows from the founder's, whose first transactions create contracts.
+    timelock = created_address(home.address(FOUNDER), ORDER.index("CommonsTimelock"))
+    wanted.append((timelock, economy.treasury_wei))
+    if liquidity is not None:
+        wanted.append((liquidity.account, liquidity.token_wei))
+    return tuple(
+        Allocation(account=account, amount_wei=amount) for account, amount in wanted if amount
     )
 
 
@@ -134,13 +190,16 @@ async def deploy_network(
     if manifest.place is not None:
         return manifest
     connection = Endpoints(endpoints)
+    founder = home.account(FOUNDER)
     try:
         deployment = await deploy(
             connection,
-            home.account(FOUNDER),
+            founder,
             manifest.plan(),
             progress=lambda name: progress(f"contract {name} is on the chain"),
         )
+        if manifest.liquidity is not None:
+            await _provide(home, connection, deployment, manifest.liquidity, progress)
     finally:
         await connection.close()
     lasting = tuple(endpoints) if external else ()
@@ -171,20 +230,41 @@ def gateway_origin(session: Session, name: str) -> str:
     return f"{session.network.network_id[:4].hex()}.commonworks/{name}"
 
 
+async def _provide(
+    home: Home,
+    connection: Endpoints,
+    deployment: Deployment,
+    liquidity: Liquidity,
+    progress: Progress,
+) -> None:
+    """Give the exchange its first liquidity; the timelock owns it."""
+    provider = Members(connection, deployment, home.account(LIQUIDITY))
+    missing = liquidity.currency - await provider.balance(deployment.currency, liquidity.account)
+    done = await has_liquidity(provider)
+    if missing > 0 and not done:
+        founder = Members(connection, deployment, home.account(FOUNDER))
+        await founder.mint_currency(liquidity.account, missing)
+    await add_genesis_liquidity(provider, liquidity.token_wei, liquidity.currency)
+    if not done:
+        progress("the exchange has its first liquidity")
+
+
 async def register_nodes(
     session: Session, endpoint: str, progress: Progress, seeds: Mapping[str, bytes]
 ) -> None:
-    """Register the first gateway and the first verifier, and bond the verifier."""
+    """Register the first gateway and the first verifier, and bond both."""
     home = session.home
     view = await session.view()
     keys = gateway_keys(home, GATEWAY, seeds)
     origin = gateway_origin(session, GATEWAY)
     note = keys[NOTE_KEY].public.raw
-    registered = {type(event): event for event in view.events}
+    registered = {type(event) for event in view.events}
+    bonded = {event.operator for event in view.events if isinstance(event, Bonded)}
+    economy = session_economy(session)
     endpoints = Endpoints(session.endpoints, identity=session.deployment.identity)
     try:
+        gateway = Members(endpoints, session.deployment, home.account(GATEWAY))
         if GatewayRegistered not in registered:
-            gateway = Members(endpoints, session.deployment, home.account(GATEWAY))
             await gateway.register_gateway(
                 GatewayEntry(
                     name=GATEWAY,
@@ -199,11 +279,32 @@ async def register_nodes(
         verifier = Members(endpoints, session.deployment, home.account(VERIFIER))
         if VerifierRegistered not in registered:
             await verifier.register_verifier(VERIFIER, "")
-        if Bonded not in registered:
-            await verifier.bond(BOND_WEI)
-            progress(f"verifier {VERIFIER} is bonded")
+        for name, node, amount in (
+            (GATEWAY, gateway, economy.gateway_bond),
+            (VERIFIER, verifier, economy.verifier_bond),
+        ):
+            if home.address(name) not in bonded:
+                await _bond(session, node, home.address(name), amount)
+                progress(f"{name} is bonded")
     finally:
         await endpoints.close()
+
+
+def session_economy(session: Session) -> Economy:
+    """Return what the profile of a network fixes."""
+    coop = session.manifest.votes is Votes.MEMBERSHIP
+    profile = Profile.COOP if coop else Profile.COMMONS
+    return economy_of(profile, session.manifest.currency_decimals)
+
+
+async def _bond(session: Session, node: Members, operator: bytes, amount: int) -> None:
+    """Bond a node; where the test currency is what nodes bond, the founder makes it first."""
+    manifest = session.manifest
+    missing = amount - await node.balance(session.deployment.bond_asset, operator)
+    if missing > 0 and manifest.bonds is Bonds.CURRENCY and manifest.currency_address is None:
+        founder = Members(node.endpoints, session.deployment, session.home.account(FOUNDER))
+        await founder.mint_currency(operator, missing)
+    await node.bond(amount)
 
 
 def free_port(path: Path) -> int:

@@ -150,7 +150,9 @@ async def attach(
         raise NotFound("the network is not deployed yet")
     readers = Endpoints(endpoints)
     try:
-        deployment = await read_deployment(readers, place.settlement, place.currency)
+        deployment = await read_deployment(
+            readers, place.settlement, place.currency, place.government
+        )
         network = await read_network(readers, place.settlement, place.currency)
         block = await readers.run(lambda endpoint: endpoint.block("latest"))
     finally:
