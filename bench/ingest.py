@@ -37,7 +37,7 @@ NETWORK = Network(
     currency=bytes(20),
     currency_code="TST",
     initial_emission_wei=0,
-    half_life_epochs=1,
+    treasury=bytes(20),
 )
 SCHEMA = Schema(
     kind=Kind.REPORT,

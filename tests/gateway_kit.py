@@ -44,7 +44,7 @@ NETWORK = Network(
     currency=bytes([1]) * 20,
     currency_code="TST",
     initial_emission_wei=0,
-    half_life_epochs=1,
+    treasury=b"t" * 20,
 )
 
 

@@ -81,8 +81,8 @@ NETWORK = Network(
     token=TOKEN,
     currency=CURRENCY,
     currency_code="tEUR",
+    treasury=account("treasury"),
     initial_emission_wei=1_000 * WEI,
-    half_life_epochs=2,
 )
 
 

@@ -26,8 +26,8 @@ NETWORK = Network(
     token=b"t" * 20,
     currency=b"c" * 20,
     currency_code="tEUR",
+    treasury=b"y" * 20,
     initial_emission_wei=10**21,
-    half_life_epochs=7,
 )
 PARAMETERS = {p.key: p.default for p in (*KERNEL_PARAMETERS, *RESOURCE.parameters)}
 CELL = 0x85283473FFFFFFF
@@ -91,12 +91,14 @@ def settle(
             network=NETWORK,
             epoch=epoch,
             devices=devices,
+            payees={},
             registrars=(),
             references=frozenset(),
             sites={},
             deposits={},
             withdrawals=(),
             spend_limits={(d.owner, d.device): 10**9 for d in devices.values()},
+            service=(),
         ),
         policy=Policy(epoch=epoch, values=policy, history_hash=bytes(32)),
         devices=devices,

@@ -10,6 +10,7 @@ from typing import Final
 from commonworks.conformance.findings import Finding, Rule
 from commonworks.policy import INT256_MAX, INT256_MIN, KEY_MAX_BYTES, Parameter
 from commonworks.resources.base import Resource, Visibility
+from commonworks.settlement.emission import EARNERS
 from commonworks.statements.model import (
     MAX_COLUMNS,
     MAX_NAME_BYTES,
@@ -25,6 +26,8 @@ from commonworks.units import INT63_MAX, PPM
 CODE: Final = re.compile(r"[a-z][a-z0-9_]*")
 """What a name, a column and the tail of a code look like."""
 NAME_MAX_BYTES: Final = 31
+RESERVED: Final = frozenset({*EARNERS, "emission"})
+"""Names of what else shares in the emission, and of the parameters that say how."""
 RANGES: Final = {
     DType.U8: (0, 2**8 - 1),
     DType.U16: (0, 2**16 - 1),
@@ -43,7 +46,7 @@ SIGNERS: Final = {Kind.SITE: Signer.REGISTRAR, Kind.REPLACE: Signer.COUNTERSIGNE
 def check_declaration(resource: Resource) -> Iterator[Finding]:
     """Yield everything that is wrong with the declaration, without running the rules."""
     name = resource.name
-    if not CODE.fullmatch(name) or len(name) > NAME_MAX_BYTES:
+    if not CODE.fullmatch(name) or len(name) > NAME_MAX_BYTES or name in RESERVED:
         yield Finding(rule=Rule.NAME, where="name", message=f"{name!r} is no name of a resource")
     for field in ("title", "unit"):
         if not getattr(resource, field).strip():

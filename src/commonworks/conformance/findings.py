@@ -41,7 +41,7 @@ class Rule(StrEnum):
 
 RULES: Final[Mapping[Rule, str]] = MappingProxyType(
     {
-        Rule.NAME: "The name is lower-case ASCII and short enough for a 32-byte word.",
+        Rule.NAME: "The name is lower-case ASCII, fits a 32-byte word and is no other earner's.",
         Rule.DOCUMENTED: "Everything that is declared says in words what it is.",
         Rule.PREFIX: "Parameters, reasons and purposes stand under `<name>.`.",
         Rule.PARAMETER: "Parameters are unique, within their bounds, and name the emission share.",
@@ -55,7 +55,7 @@ RULES: Final[Mapping[Rule, str]] = MappingProxyType(
         Rule.TOTAL: "No input makes the rules fail: any statement, policy, budget or site table.",
         Rule.VERDICTS: "Every statement of the input is judged, once.",
         Rule.DECLARED: "Reasons and purposes that are used are declared.",
-        Rule.CREDITS: "Credits and work count for a device and the account behind it.",
+        Rule.CREDITS: "Credits, work and pay for a device count for the account behind it.",
         Rule.BUDGETS: "Nobody pays more than its budget, and every payment moves something.",
         Rule.FORM: "Results are integers, bytes and text in the order that the seam asks for.",
         Rule.MONEY: "What is spent and minted is earned, to the last unit.",

@@ -145,6 +145,9 @@ def _credits(_resource: Resource, data: ResourceInput, ruled: Ruled) -> Wrong:
     for work in ruled.traded.work:
         for message in _work(data, work):
             yield Rule.CREDITS, message
+    for payment in ruled.traded.payments:
+        if payment.device and data.accounts.get(payment.device) != payment.payee:
+            yield Rule.CREDITS, f"a payment for device {payment.device} goes to another account"
     for interval in (*ruled.verified.intervals, *ruled.traded.intervals):
         if interval.length_s < 0 or not 0 <= interval.credited <= interval.claimed:
             yield Rule.CREDITS, f"an interval of device {interval.device} credits beyond its claim"

@@ -42,7 +42,7 @@ FOUNDED_S: Final = 2 * BEFORE_S
 ANCHOR_DELAY_S: Final = 60
 """How long after an hour the chain covers what was logged in it."""
 LOGS: Final = (sha256(b"conformance log 1"), sha256(b"conformance log 2"))
-TOKEN, CURRENCY = (sha256(name)[:20] for name in (b"token", b"currency"))
+TOKEN, CURRENCY, TREASURY = (sha256(name)[:20] for name in (b"token", b"currency", b"treasury"))
 START_S: Final = 1_767_225_600
 """Genesis where a world follows any start: 2026-01-01 00:00 UTC."""
 
@@ -133,8 +133,8 @@ class Stage:
             token=TOKEN,
             currency=CURRENCY,
             currency_code="tEUR",
+            treasury=TREASURY,
             initial_emission_wei=10_000 * WEI,
-            half_life_epochs=730,
         )
         self._events: list[Event] = []
         self._world = world

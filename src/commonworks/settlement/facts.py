@@ -18,6 +18,7 @@ from commonworks.events import (
     Event,
     ParameterDefined,
     ParameterSet,
+    PayeesSet,
     ReferenceSet,
     RegistrarSet,
     SiteAdopted,
@@ -34,9 +35,13 @@ from commonworks.model import (
 )
 from commonworks.policy import Policy
 from commonworks.settlement.commitment import define_hash, set_hash
+from commonworks.settlement.service import ServiceFold
 
 NO_HISTORY = bytes(32)
 """Hash of a policy history without a change."""
+
+NOBODY = bytes(20)
+"""The zero address: who holds a device id that was retired."""
 
 
 def text_of(word: bytes) -> str | None:
@@ -89,7 +94,7 @@ def facts_at(network: Network, events: Iterable[Event], epoch: int) -> Facts:
 
     Guarantees: events at or after the epoch's end change nothing.
     """
-    fold = _Fold()
+    fold = _Fold(ServiceFold(network, epoch))
     start, end = network.epoch_start(epoch), network.epoch_start(epoch + 1)
     for event in events:
         if event.at.time < end:
@@ -102,20 +107,24 @@ def facts_at(network: Network, events: Iterable[Event], epoch: int) -> Facts:
         network=network,
         epoch=epoch,
         devices=fold.devices,
+        payees=fold.payees,
         registrars=tuple(registrars),
         references=frozenset(fold.references),
         sites=fold.sites,
         deposits=fold.deposits,
         withdrawals=tuple(sorted(fold.withdrawals, key=lambda item: item.request)),
         spend_limits=fold.spend_limits,
+        service=fold.service.services(),
     )
 
 
 class _Fold:
     """The running fold; one method a kind of event would be ceremony, one `match` reads better."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: ServiceFold) -> None:
+        self.service = service
         self.devices: dict[int, Device] = {}
+        self.payees: dict[int, tuple[tuple[bytes, int], ...]] = {}
         self.registrars: dict[tuple[str, bytes], PublicKey] = {}
         self.references: set[int] = set()
         self.sites: dict[str, bytes] = {}
@@ -125,11 +134,8 @@ class _Fold:
 
     def apply(self, event: Event, *, in_epoch: bool) -> None:
         match event:
-            case Enrolled():
-                self._enrol(event)
-            case Transferred() if event.device in self.devices:
-                device = self.devices[event.device]
-                self.devices[event.device] = replace(device, owner=event.receiver)
+            case Enrolled() | Transferred() | PayeesSet():
+                self._change_device(event)
             case RegistrarSet():
                 self._set_registrar(event)
             case ReferenceSet():
@@ -154,7 +160,23 @@ class _Fold:
                     )
                 )
             case _:
-                pass  # nodes, anchors and attestations are the roles' business, not settlement's
+                self.service.apply(event, in_epoch=in_epoch)
+
+    def _change_device(self, event: Enrolled | Transferred | PayeesSet) -> None:
+        match event:
+            case Enrolled():
+                self._enrol(event)
+            case Transferred() if event.device in self.devices:
+                device = self.devices[event.device]
+                self.devices[event.device] = replace(device, owner=event.receiver)
+                if event.receiver == NOBODY:
+                    self.payees.pop(event.device, None)
+            case PayeesSet() if event.device in self.devices:
+                self.payees.pop(event.device, None)
+                if event.shares:
+                    self.payees[event.device] = tuple((s.account, s.ppm) for s in event.shares)
+            case _:
+                pass  # a device that nobody can authenticate is no device
 
     def _enrol(self, event: Enrolled) -> None:
         key = key_of(event.algorithm, event.public_key, event.thumbprint)

@@ -36,7 +36,9 @@ KERNEL_MODULES: Final = tuple(
         "settlement.emission",
         "settlement.facts",
         "settlement.intake",
+        "settlement.ledger",
         "settlement.payout",
+        "settlement.service",
         "settlement.settle",
         "settlement.state",
     )

@@ -1,6 +1,6 @@
 """The one function that settles an epoch. Verifier, auditor, back-test and simulator call it.
 
-    intake (decode, authenticate, bind) -> each resource: verify, market -> rewards -> payments
+    intake (decode, authenticate, bind) -> each resource: verify, market, payments -> rewards
     -> withdrawals -> totals -> payout tree -> digest
 
 Invariant: per asset, earned <= spent + minted and spent <= deposited; what one account spends,
@@ -22,55 +22,26 @@ from commonworks.events import (
 from commonworks.model import (
     Evidence,
     Facts,
-    Payment,
     ResourceResult,
     Reward,
     Settlement,
     State,
-    Total,
     Verdict,
-    Withdrawal,
 )
 from commonworks.policy import Policy
 from commonworks.resources.base import Resource, ResourceInput
 from commonworks.settlement import payout
 from commonworks.settlement.commitment import digest, evidence_hash
-from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
+from commonworks.settlement.emission import (
+    after_epoch,
+    emission_wei,
+    pools_of,
+    reward_service,
+    split_rewards,
+)
 from commonworks.settlement.intake import Intake, take_in
+from commonworks.settlement.ledger import Ledger
 from commonworks.settlement.state import state_hash
-
-Money = dict[tuple[bytes, bytes], int]
-
-
-class _Ledger:
-    """Cumulative earned and spent by (asset, account), and what is still free to spend."""
-
-    def __init__(self, facts: Facts, state: State) -> None:
-        self._deposits = facts.deposits
-        self.earned: Money = {(t.asset, t.account): t.earned for t in state.totals}
-        self.spent: Money = {(t.asset, t.account): t.spent for t in state.totals}
-        for where in facts.deposits:  # every depositor has a leaf: the Vault's exit relies on it
-            self.earned.setdefault(where, 0)
-            self.spent.setdefault(where, 0)
-
-    def free(self, asset: bytes, account: bytes) -> int:
-        where = (asset, account)
-        return self._deposits.get(where, 0) - self.spent.get(where, 0)
-
-    def earn(self, asset: bytes, account: bytes, amount: int) -> None:
-        where = (asset, account)
-        self.earned[where] = self.earned.get(where, 0) + amount
-        self.spent.setdefault(where, 0)
-
-    def spend(self, asset: bytes, account: bytes, amount: int) -> None:
-        require(0 <= amount <= self.free(asset, account), "an account spends more than is free")
-        self.spent[asset, account] = self.spent.get((asset, account), 0) + amount
-
-    def totals(self) -> tuple[Total, ...]:
-        return tuple(
-            Total(asset=asset, account=account, earned=earned, spent=self.spent[asset, account])
-            for (asset, account), earned in sorted(self.earned.items())
-        )
 
 
 def settle(
@@ -94,27 +65,25 @@ def settle(
     """
     require(facts.epoch == policy.epoch == evidence.epoch == state.epoch + 1, "epochs differ")
     intake = take_in(resources, policy, facts, state, evidence)
-    ledger = _Ledger(facts, state)
+    ledger = Ledger(facts, state)
     verdicts = list(intake.verdicts)
     results: list[ResourceResult] = []
     rewards: list[Reward] = []
     own_states: dict[str, bytes] = {}
-    budget = emission_wei(facts.network, facts.epoch)
-    pools = emission_pools(
-        budget, {name: policy.values.get(f"{name}.emission_ppm", 0) for name in resources}
-    )
+    budget = emission_wei(facts.network.initial_emission_wei, state.halvings)
+    pools = pools_of(budget, policy, resources)
     for name in sorted(resources):
         settled = _settle_resource(resources[name], policy, facts, state, intake, ledger)
         result, judged, own_states[name] = settled
         verdicts.extend(judged)
         results.append(result)
         cap = policy["account_cap_ppm"]
-        rewards.extend(split_rewards(name, pools[name], result.work, cap))
+        rewards.extend(split_rewards(name, pools[name], result.work, facts.payees, cap))
+    rewards.extend(reward_service(pools, facts))
     minted = sum(reward.amount_wei for reward in rewards)
     require(minted <= budget, "rewards exceed the emission")
-    for reward in rewards:
-        ledger.earn(facts.network.token, reward.account, reward.amount_wei)
-    withdrawn = _withdraw(facts, ledger)
+    ledger.reward(rewards)
+    withdrawn, waiting = ledger.withdraw(policy, (*state.waiting, *facts.withdrawals))
     ordered = tuple(sorted(verdicts, key=lambda item: item.identity))
     require(len({item.identity for item in ordered}) == len(ordered), "a second verdict")
     paid = sum(payment.amount for result in results for payment in result.payments)
@@ -128,6 +97,8 @@ def settle(
         sites=intake.sites,
         totals=ledger.totals(),
         minted_wei=state.minted_wei + minted,
+        halvings=after_epoch(state.halvings, policy["half_life_epochs"]),
+        waiting=waiting,
         resources=tuple(sorted(own_states.items())),
     )
     commitment = _commit(policy, facts, state, evidence, next_state, canonical.digest(outcome))
@@ -149,7 +120,7 @@ def settle(
 
 
 def _settle_resource(
-    resource: Resource, policy: Policy, facts: Facts, state: State, intake: Intake, ledger: _Ledger
+    resource: Resource, policy: Policy, facts: Facts, state: State, intake: Intake, ledger: Ledger
 ) -> tuple[ResourceResult, tuple[Verdict, ...], bytes]:
     """Run one resource's rules and book its payments."""
     currency = facts.network.currency
@@ -175,7 +146,13 @@ def _settle_resource(
     reasons = {item.reason for item in verified.verdicts if item.reason}
     reasons |= {item.reason for item in (*verified.intervals, *traded.intervals)}
     require(reasons <= set(resource.reasons), f"{resource.name} gave an undeclared reason")
-    _book(resource, traded.payments, currency, ledger)
+    purposes = {payment.purpose for payment in traded.payments}
+    require(purposes <= set(resource.purposes), "a payment has a declared purpose")
+    require(
+        all(intake.accounts.get(item.device) == item.account for item in traded.work),
+        "work counts for the account of its device",
+    )
+    ledger.pay(currency, traded.payments, intake.accounts)
     intervals = sorted(
         (*verified.intervals, *traded.intervals),
         key=lambda item: (item.device, item.start_s, item.length_s, item.reason),
@@ -190,32 +167,6 @@ def _settle_resource(
         detail=canonical.encode([verified.detail, traded.detail]),
     )
     return result, verified.verdicts, verified.state
-
-
-def _book(
-    resource: Resource, payments: tuple[Payment, ...], currency: bytes, ledger: _Ledger
-) -> None:
-    """Move each payment from its payer's deposit to its payee's earnings."""
-    spent: defaultdict[bytes, int] = defaultdict(int)
-    for payment in payments:
-        require(payment.amount > 0, "a payment moves something")
-        require(payment.purpose in resource.purposes, "a payment has a declared purpose")
-        spent[payment.payer] += payment.amount
-        ledger.earn(currency, payment.payee, payment.amount)
-    for payer, amount in sorted(spent.items()):
-        ledger.spend(currency, payer, amount)
-
-
-def _withdraw(facts: Facts, ledger: _Ledger) -> tuple[Withdrawal, ...]:
-    """Turn requested withdrawals into earned + spent, oldest first, never beyond what is free."""
-    done = []
-    for request in facts.withdrawals:
-        amount = min(request.amount, ledger.free(request.asset, request.account))
-        if amount > 0:
-            ledger.spend(request.asset, request.account, amount)
-            ledger.earn(request.asset, request.account, amount)
-        done.append(replace(request, amount=amount))
-    return tuple(done)
 
 
 def _commit(

@@ -22,6 +22,8 @@ INITIAL = State(
     sites=(),
     totals=(),
     minted_wei=0,
+    halvings=0,
+    waiting=(),
     resources=(),
 )
 """What epoch 0 starts from."""

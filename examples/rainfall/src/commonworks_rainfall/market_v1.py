@@ -59,8 +59,8 @@ def _subscriptions(
     data: ResourceInput, verified: Verified
 ) -> tuple[tuple[Payment, ...], tuple[IntervalVerdict, ...], int]:
     """Return the payments, the subscriptions that were not funded, and what no split could use."""
-    shares = Counter(credit.account for credit in verified.credits)
-    payees = sorted(shares)
+    readings = Counter(credit.device for credit in verified.credits)
+    stations = sorted(readings)
     budgets = dict(data.budgets)
     payments, intervals, unsplit = [], [], 0
     for term in verified.terms:
@@ -78,11 +78,17 @@ def _subscriptions(
                 )
             )
             continue
-        parts, residual = split_floor(price, [shares[payee] for payee in payees])
-        for payee, part in zip(payees, parts, strict=True):
+        parts, residual = split_floor(price, [readings[device] for device in stations])
+        for device, part in zip(stations, parts, strict=True):
             if part:
                 payments.append(
-                    Payment(payer=term.account, payee=payee, amount=part, purpose=SUBSCRIPTION)
+                    Payment(
+                        payer=term.account,
+                        payee=data.accounts[device],
+                        amount=part,
+                        purpose=SUBSCRIPTION,
+                        device=device,
+                    )
                 )
         budgets[term.account] -= price - residual
         unsplit += residual

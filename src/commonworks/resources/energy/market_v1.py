@@ -118,9 +118,10 @@ class _Purse:
 class _Book:
     """Everything that the market of one epoch gathers."""
 
-    payments: defaultdict[tuple[bytes, bytes, str], int] = field(
+    payments: defaultdict[tuple[bytes, bytes, str, int], int] = field(
         default_factory=lambda: defaultdict(int)
     )
+    """(payer, payee, purpose, device whose energy it pays or 0) -> micro-units."""
     bills: defaultdict[int, Bill] = field(default_factory=lambda: defaultdict(Bill))
     flows: defaultdict[tuple[int, int], list[int]] = field(
         default_factory=lambda: defaultdict(lambda: [0, 0])
@@ -131,9 +132,11 @@ class _Book:
     utility_unpaid_micro: int = 0
     """Named residual: feed-in that a utility's deposit did not reach for."""
 
-    def pay(self, payer: bytes, payee: bytes, purpose: Purpose, amount: int) -> None:
+    def pay(
+        self, payer: bytes, payee: bytes, purpose: Purpose, amount: int, device: int = 0
+    ) -> None:
         if amount > 0:
-            self.payments[payer, payee, purpose] += amount
+            self.payments[payer, payee, purpose, device] += amount
 
 
 def market(data: ResourceInput, verified: Verified) -> Traded:
@@ -168,8 +171,8 @@ def market(data: ResourceInput, verified: Verified) -> Traded:
     return Traded(
         work=_work(data, detail, book),
         payments=tuple(
-            Payment(payer=payer, payee=payee, amount=amount, purpose=purpose)
-            for (payer, payee, purpose), amount in sorted(book.payments.items())
+            Payment(payer=payer, payee=payee, amount=amount, purpose=purpose, device=device)
+            for (payer, payee, purpose, device), amount in sorted(book.payments.items())
         ),
         intervals=tuple(book.intervals),
         summary=_summary(detail, book, charges),
@@ -270,7 +273,7 @@ def _book_trades(
         levy = mul_div(charges.levy, match.quantity, KILO)
         vat = share_ppm(energy + grid + levy, charges.vat_ppm)
         purse.take(buyer, match.buyer, energy + grid + levy + vat)
-        book.pay(buyer, seller, Purpose.TRADE, energy)
+        book.pay(buyer, seller, Purpose.TRADE, energy, match.seller)
         for account, purpose, amount in (
             (charges.grid_account, Purpose.GRID, grid),
             (charges.levy_account, Purpose.LEVY, levy),
@@ -302,7 +305,7 @@ def _settle_utility(data: ResourceInput, detail: EnergyDetail, purse: _Purse, bo
     paid_out = due if sum(due) <= funds else split_floor(funds, due)[0]
     for (device, bill), paid in zip(bills, paid_out, strict=True):
         purse.accounts[utility] -= paid
-        book.pay(utility, data.accounts[device], Purpose.UTILITY_EXPORT, paid)
+        book.pay(utility, data.accounts[device], Purpose.UTILITY_EXPORT, paid, device)
         bill.utility_earned_micro = paid
     book.utility_unpaid_micro = sum(due) - sum(paid_out)
     for device, bill in sorted(book.bills.items()):
