@@ -13,16 +13,27 @@ from dataclasses import replace
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.events import (
+    Attested,
+    Bonded,
+    Closed,
+    Commitment,
+    Confirmed,
     Deposited,
     Enrolled,
     Event,
+    Finalised,
+    GatewayRegistered,
     ParameterDefined,
+    ParameterSet,
+    PayeesSet,
     Position,
     Range,
     ReferenceSet,
     RegistrarSet,
+    Share,
     SiteAdopted,
     SpendLimitSet,
+    StakeChanged,
     Transferred,
     WithdrawalRequested,
 )
@@ -84,6 +95,18 @@ NETWORK = Network(
     treasury=account("treasury"),
     initial_emission_wei=1_000 * WEI,
 )
+UNLESS_GIVEN = {
+    "half_life_epochs": 2,
+    "emission_verifiers_ppm": 0,
+    "emission_gateways_ppm": 0,
+    "emission_treasury_ppm": 0,
+}
+"""Parameters of a world where they are not the defaults: numbers that a person can check."""
+
+
+def digest_of(epoch: int) -> bytes:
+    """Return the digest with which an epoch of a world was finalised."""
+    return sha256(b"digest" + epoch.to_bytes(4, "big"))
 
 
 def identity_of(item: Item) -> bytes:
@@ -98,6 +121,21 @@ def spoiled(item: Item) -> Item:
     raw = bytearray(item.statement)
     raw[-1] ^= 1
     return Item(statement=bytes(raw), preimage=item.preimage)
+
+
+NO_COMMITMENT = Commitment(
+    previous_digest=bytes(32),
+    evidence_hash=bytes(32),
+    facts_hash=bytes(32),
+    policy_hash=bytes(32),
+    rules_hash=bytes(32),
+    result_hash=bytes(32),
+    state_hash=bytes(32),
+    payout_root=bytes(32),
+    minted_wei=0,
+    totals=(),
+)
+"""What no fact depends on."""
 
 
 class World:
@@ -117,12 +155,13 @@ class World:
         self.devices: dict[str, int] = {}
         """Name of a key -> its newest device id."""
         self.keys: dict[str, PrivateKey] = {}
+        given = {**UNLESS_GIVEN, **parameters}
         groups = (KERNEL_PARAMETERS, *(r.parameters for r in resources))
         for parameter in (p for group in groups for p in group):
             self.event(
                 ParameterDefined,
                 key=word_of(parameter.key),
-                value=parameters.get(parameter.key.replace(".", "_"), parameter.default),
+                value=given.get(parameter.key.replace(".", "_"), parameter.default),
                 minimum=parameter.minimum,
                 maximum=parameter.maximum,
                 from_epoch=0,
@@ -222,6 +261,57 @@ class World:
             amount=amount,
         )
         return request
+
+    def set_policy(self, key: str, value: int, from_epoch: int, at: int = BEFORE_S) -> None:
+        """Change a parameter from an epoch on."""
+        self.event(ParameterSet, at, key=word_of(key), value=value, from_epoch=from_epoch)
+
+    def share(self, device: str, at: int = BEFORE_S, **ppm: int) -> None:
+        """Name who is paid for a device: `share("g1", anna=700_000, ben=300_000)`."""
+        shares = tuple(Share(account=account(name), ppm=part) for name, part in ppm.items())
+        self.event(PayeesSet, at, device=self.devices[device], shares=shares)
+
+    # --- nodes ----------------------------------------------------------------------------------
+
+    def stake(self, name: str, stake: int, at: int = BEFORE_S) -> None:
+        """Let a verifier's stake be another."""
+        self.event(StakeChanged, at, operator=account(name), stake=stake, total=stake)
+
+    def gateway(self, name: str, log: int = 0, *, bond: int = 0, at: int = BEFORE_S) -> None:
+        """Register a gateway with one of the logs, and bond it."""
+        self.event(
+            GatewayRegistered,
+            at,
+            operator=account(name),
+            name=name,
+            origin=name,
+            endpoint="",
+            log_id=LOGS[log],
+            note_key=bytes(32),
+            receipt_key=bytes(64),
+        )
+        if bond:
+            self.event(Bonded, at, operator=account(name), amount=bond)
+
+    def serve(
+        self,
+        epoch: int,
+        at: int,
+        *,
+        confirmed: Sequence[str] = (),
+        attested: Sequence[str] = (),
+        wrong: Sequence[str] = (),
+        logs: Sequence[int] = (),
+    ) -> None:
+        """Let nodes see an epoch through until it is finalised; `wrong` attested another digest."""
+        ranges = [Range(log_id=LOGS[log], first=3, size=7, root=bytes(32)) for log in logs]
+        for name in confirmed:
+            self.event(Confirmed, at, epoch=epoch, verifier=account(name), tips=())
+        self.event(Closed, at, epoch=epoch, evidence_hash=bytes(32), ranges=tuple(ranges))
+        for name in (*attested, *wrong):
+            digest = digest_of(epoch) if name in attested else bytes(32)
+            self.event(Attested, at, epoch=epoch, verifier=account(name), digest=digest)
+        self.event(Finalised, at, epoch=epoch, digest=digest_of(epoch), commitment=NO_COMMITMENT)
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -456,10 +546,12 @@ def level(world: World, name: str, value: int, time: int, resource: str = "gauge
     return world.record(name, schema, time, {"level": [value]}, resource=resource)
 
 
-def work(name: str, quantity: int, *, quality: int = PPM, ceiling: int = 10**30) -> Work:
+def work(
+    name: str, quantity: int, *, quality: int = PPM, ceiling: int = 10**30, device: int = 1
+) -> Work:
     """Return one device's work."""
     return Work(
-        device=1,
+        device=device,
         account=account(name),
         quantity=quantity,
         quality_ppm=quality,

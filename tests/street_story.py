@@ -173,11 +173,9 @@ def check_money(told: Sequence[Told], minted: int = 0) -> None:
         result, facts = item.result, item.facts
         old = {(t.asset, t.account): t for t in item.before.totals}
         minted += result.minted_wei
-        check(result.minted_wei <= emission_wei(facts.network, facts.epoch), "beyond the schedule")
-        check(
-            result.minted_wei + result.unminted_wei == emission_wei(facts.network, facts.epoch),
-            "the residual is not named",
-        )
+        emission = emission_wei(facts.network.initial_emission_wei, item.before.halvings)
+        check(result.minted_wei <= emission, "beyond the schedule")
+        check(result.minted_wei + result.unminted_wei == emission, "the residual is not named")
         for asset in (CURRENCY, TOKEN):
             rows = [t for t in result.payouts if t.asset == asset]
             earned, spent = sum(t.earned for t in rows), sum(t.spent for t in rows)

@@ -19,6 +19,7 @@ from commonworks.model import (
     SeenStatement,
     State,
     Total,
+    Withdrawal,
 )
 from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
 from commonworks.settlement.payout import proof, root, verify
@@ -141,6 +142,17 @@ STATES = st.builds(
         st.builds(Total, asset=BYTES_20, account=BYTES_20, earned=AMOUNT, spent=AMOUNT), max_size=3
     ).map(tuple),
     minted_wei=AMOUNT,
+    halvings=AMOUNT,
+    waiting=st.lists(
+        st.builds(
+            Withdrawal,
+            request=st.integers(1, 2**40),
+            asset=BYTES_20,
+            account=BYTES_20,
+            amount=AMOUNT,
+        ),
+        max_size=3,
+    ).map(tuple),
     resources=st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=40)), max_size=3).map(
         tuple
     ),
@@ -226,7 +238,7 @@ def test_rewards_stay_within_pool_cap_and_ceiling(
     pool: int, rows: list[tuple[str, int, int, int]], cap_ppm: int
 ) -> None:
     done = [work(name, quantity, quality=q, ceiling=c) for name, quantity, q, c in rows]
-    rewards = split_rewards("gauge", pool, done, cap_ppm)
+    rewards = split_rewards("gauge", pool, done, {}, cap_ppm)
     assert sum(reward.amount_wei for reward in rewards) <= pool
     for reward in rewards:
         assert 0 < reward.amount_wei <= pool * cap_ppm // PPM

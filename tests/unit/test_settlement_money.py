@@ -11,7 +11,13 @@ from commonworks.model import (
     Payment,
     Reward,
 )
-from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
+from commonworks.settlement.emission import (
+    HALVING,
+    after_epoch,
+    emission_pools,
+    emission_wei,
+    split_rewards,
+)
 from commonworks.settlement.settle import settle
 from commonworks.units import PPM, WEI
 from settlement_world import (
@@ -35,6 +41,14 @@ def amounts(rewards: tuple[Reward, ...]) -> dict[bytes, int]:
     return {reward.account: reward.amount_wei for reward in rewards}
 
 
+def opening(*half_lives: int) -> int:
+    """Return the half-lives that have passed after epochs with these half-lives."""
+    passed = 0
+    for half_life in half_lives:
+        passed = after_epoch(passed, half_life)
+    return passed
+
+
 class TestEmission:
     """E0 = 1000 tokens, H = 2 epochs: 1000, 750, 500, 375, 250, ..."""
 
@@ -42,18 +56,28 @@ class TestEmission:
         ("epoch", "tokens"), [(0, 1000), (1, 750), (2, 500), (3, 375), (4, 250), (6, 125)]
     )
     def test_it_halves_smoothly(self, epoch: int, tokens: int) -> None:
-        assert emission_wei(NETWORK, epoch) == tokens * WEI
+        assert emission_wei(1_000 * WEI, opening(*[2] * epoch)) == tokens * WEI
 
     def test_it_ends(self) -> None:
-        assert emission_wei(NETWORK, 2 * 255 - 1) == 0  # 1000 tokens shifted by 254 bits
-        huge = replace(NETWORK, initial_emission_wei=2**256 - 1)
-        assert emission_wei(huge, 2 * 254) == 3
-        assert emission_wei(huge, 2 * 255) == 0
+        huge = 2**256 - 1
+        assert emission_wei(huge, opening(*[1] * 254)) == 3
+        assert emission_wei(huge, opening(*[1] * 255)) == 0
+        assert emission_wei(huge, 10**9 * HALVING) == 0
 
     def test_it_floors(self) -> None:
-        odd = replace(NETWORK, initial_emission_wei=7, half_life_epochs=3)
-        # 7 * 6/6, 7 * 5/6, 7 * 4/6, then 3 * 6/6
-        assert [emission_wei(odd, epoch) for epoch in range(4)] == [7, 5, 4, 3]
+        # thirds of a half-life floor too: a hair less than a third has passed, so 7 * 5/6 and
+        # 7 * 4/6 round as they should, and three of them are not yet a whole one
+        found = [emission_wei(7, opening(*[3] * epoch)) for epoch in range(5)]
+        assert found == [7, 5, 4, 3, 2]
+
+    def test_another_half_life_bends_the_curve_where_it_is(self) -> None:
+        # half of a half-life passes, then the rest of it takes 4 epochs of 8: 750 -> 500
+        passed = [opening(2, *[8] * epochs) for epochs in range(5)]
+        tokens = [emission_wei(1_000 * WEI, halvings) // WEI for halvings in passed]
+        assert tokens == [750, 687, 625, 562, 500]
+
+    def test_none_at_all(self) -> None:
+        assert emission_wei(0, opening(2, 3)) == 0
 
     def test_pools_are_shares(self) -> None:
         assert emission_pools(1_000, {"a": 600_000, "b": 100_000}) == {"a": 600, "b": 100}
@@ -67,29 +91,29 @@ class TestRewards:
 
     def test_pro_rata_by_quantity_quality(self) -> None:
         rewards = split_rewards(
-            "gauge", 700, [work("a", 30), work("b", 40), work("c", 60, quality=PPM // 2)], PPM
+            "gauge", 700, [work("a", 30), work("b", 40), work("c", 60, quality=PPM // 2)], {}, PPM
         )
         # weights 30 : 40 : 30 of 700
         assert amounts(rewards) == {account("a"): 210, account("b"): 280, account("c"): 210}
 
     def test_floors_leave_a_residual(self) -> None:
-        rewards = split_rewards("gauge", 100, [work(n, 1) for n in "abc"], PPM)
+        rewards = split_rewards("gauge", 100, [work(n, 1) for n in "abc"], {}, PPM)
         assert sorted(amounts(rewards).values()) == [33, 33, 33]
 
     def test_no_account_beyond_the_cap_however_many_devices(self) -> None:
         rewards = split_rewards(
-            "gauge", 1_000, [work("a", 30), work("a", 30), work("b", 40)], 410_000
+            "gauge", 1_000, [work("a", 30), work("a", 30), work("b", 40)], {}, 410_000
         )
         assert amounts(rewards) == {account("a"): 410, account("b"): 400}
 
     def test_no_work_beyond_its_ceiling(self) -> None:
-        rewards = split_rewards("gauge", 1_000, [work("a", 1, ceiling=7), work("b", 1)], PPM)
+        rewards = split_rewards("gauge", 1_000, [work("a", 1, ceiling=7), work("b", 1)], {}, PPM)
         assert amounts(rewards) == {account("a"): 7, account("b"): 500}
 
     def test_nothing_for_nothing(self) -> None:
-        assert split_rewards("gauge", 1_000, [], PPM) == ()
-        assert split_rewards("gauge", 1_000, [work("a", 0)], PPM) == ()
-        assert split_rewards("gauge", 1_000, [work("a", 1, ceiling=0)], PPM) == ()
+        assert split_rewards("gauge", 1_000, [], {}, PPM) == ()
+        assert split_rewards("gauge", 1_000, [work("a", 0)], {}, PPM) == ()
+        assert split_rewards("gauge", 1_000, [work("a", 1, ceiling=0)], {}, PPM) == ()
 
 
 class TestMinting:
@@ -136,10 +160,12 @@ class TestMinting:
 def paying(*rows: tuple[str, str, int], purpose: str = "gauge.water") -> World:
     """Return a world whose market moves money each epoch; ann deposited 1,000."""
     payments = [
-        Payment(payer=account(payer), payee=account(payee), amount=amount, purpose=purpose)
+        Payment(
+            payer=account(payer), payee=account(payee), amount=amount, purpose=purpose, device=0
+        )
         for payer, payee, amount in rows
     ]
-    world = World([gauge(payments=payments)])
+    world = World([gauge(payments=payments)], token_growth_max_wei=10**30)
     world.deposit("ann", 1_000)
     return world
 

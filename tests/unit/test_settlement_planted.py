@@ -18,7 +18,7 @@ from commonworks.model import (
     Total,
 )
 from commonworks.resources.energy import auction_v1, balance_v1, market_v1, registers_v1, verify_v1
-from commonworks.settlement import emission, intake, payout, settle
+from commonworks.settlement import emission, intake, ledger, payout, settle
 from street_story import (
     Broken,
     Told,
@@ -52,19 +52,20 @@ def shows(seed: int, check: Check | None) -> bool:
 
 def unchecked(patch: pytest.MonkeyPatch) -> None:
     """Switch off settlement's own guards, so that only the property's check can see."""
-    patch.setattr(settle, "require", lambda condition, message: None)
+    for module in (settle, ledger):
+        patch.setattr(module, "require", lambda condition, message: None)
 
 
 # --- money ----------------------------------------------------------------------------------------
 
 
 def earn_a_unit_more(patch: pytest.MonkeyPatch) -> None:
-    earn = settle._Ledger.earn
+    earn = ledger.Ledger.earn
 
     def generous(self: Any, asset: bytes, account: bytes, amount: int) -> None:
         earn(self, asset, account, amount + 1)
 
-    patch.setattr(settle._Ledger, "earn", generous)
+    patch.setattr(ledger.Ledger, "earn", generous)
 
 
 def split_rounds_up(patch: pytest.MonkeyPatch) -> None:
@@ -80,20 +81,20 @@ def split_rounds_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_who_spent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settle._Ledger, "spend", lambda self, asset, account, amount: None)
+    patch.setattr(ledger.Ledger, "spend", lambda self, asset, account, amount: None)
 
 
 def leave_out_depositors(patch: pytest.MonkeyPatch) -> None:
-    totals = settle._Ledger.totals
+    totals = ledger.Ledger.totals
 
     def only_movers(self: Any) -> tuple[Total, ...]:
         return tuple(t for t in totals(self) if t.earned or t.spent)
 
-    patch.setattr(settle._Ledger, "totals", only_movers)
+    patch.setattr(ledger.Ledger, "totals", only_movers)
 
 
 def withdraw_without_limit(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(settle._Ledger, "free", lambda self, asset, account: 10**30)
+    patch.setattr(ledger.Ledger, "free", lambda self, asset, account: 10**30)
 
 
 # --- energy ---------------------------------------------------------------------------------------
