@@ -2,19 +2,31 @@
 pragma solidity 0.8.37;
 
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
-import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Batches} from "./Batches.sol";
 import {Governed} from "./Governed.sol";
+import {Payees} from "./Payees.sol";
+
+/// @notice One device of a batch.
+/// @param thumbprint COSE key thumbprint (RFC 9679, SHA-256).
+/// @param alg COSE algorithm of the key: EDDSA or ES256.
+/// @param publicKey Raw key, 32 or 64 bytes.
+/// @param cell Coarse H3 cell, 0 where the owner gives none.
+struct NewDevice {
+    bytes32 thumbprint;
+    int8 alg;
+    bytes publicKey;
+    uint64 cell;
+}
 
 /// @title Devices as ERC-721 ids, and what governance admits about them.
 /// @notice Enrolling ties a device key to an account. It proves nothing about the key: the device
 /// itself names its owner in a signed binding, and settlement counts it only where both agree.
-/// @dev Goal: keys that nobody can squat. A thumbprint is unique per account, never globally.
-/// Invariant: idOf[account][thumbprint] = id exactly when `account` owns `id` and `id` is for that
-/// thumbprint. Whether key and thumbprint match, and whether the key is a point on its curve,
-/// settlement checks: it must in any case, and ids with a wrong key count for nothing.
-contract Devices is ERC721, EIP712, Nonces, Governed {
+/// @dev Goal: keys that nobody can squat, at the price of an event. What a key is, only the event
+/// says; this contract keeps who owns an id and who is paid for it. Whether key and thumbprint
+/// match, whether the key is a point on its curve, and which of several ids that one account holds
+/// for one key counts, settlement decides: it must in any case.
+contract Devices is Batches, Payees, Governed {
     /// @notice COSE algorithm EdDSA: Ed25519, key of 32 bytes.
     int8 public constant EDDSA = -8;
     /// @notice COSE algorithm ES256: P-256, key x || y of 64 bytes.
@@ -24,14 +36,13 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
     bytes32 public constant ENROL_TYPEHASH = keccak256(
         "Enrol(address owner,bytes32 thumbprint,int8 alg,bytes publicKey,bytes32 resource,uint64 cell,uint256 nonce,uint256 deadline)"
     );
-
-    /// @notice Ids given so far; the next one is one more.
-    uint256 public lastId;
-    /// @notice Key thumbprint of a device.
-    mapping(uint256 id => bytes32 thumbprint) public thumbprintOf;
-
-    /// @dev keccak256(abi.encode(owner, thumbprint)) -> id.
-    mapping(bytes32 ownerAndThumbprint => uint256 id) private _ids;
+    /// @notice EIP-712 type of the message that lets somebody else enrol many for an owner.
+    bytes32 public constant ENROL_BATCH_TYPEHASH = keccak256(
+        "EnrolBatch(address owner,bytes32 resource,NewDevice[] devices,uint256 nonce,uint256 deadline)NewDevice(bytes32 thumbprint,int8 alg,bytes publicKey,uint64 cell)"
+    );
+    /// @notice EIP-712 type of one device in it.
+    bytes32 public constant NEW_DEVICE_TYPEHASH =
+        keccak256("NewDevice(bytes32 thumbprint,int8 alg,bytes publicKey,uint64 cell)");
 
     /// @notice A device id was minted for a key.
     event Enrolled(
@@ -55,9 +66,6 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
 
     error UnsupportedAlgorithm(int8 alg);
     error WrongKeyLength(int8 alg, uint256 length);
-    error KeyAlreadyEnrolled(address owner, bytes32 thumbprint, uint256 id);
-    error SignatureExpired(uint256 deadline);
-    error InvalidSignature(address account);
 
     /// @param owner_ The timelock.
     /// @param founder_ Admits what must be there before the first epoch; zero for nobody.
@@ -86,6 +94,9 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
     }
 
     /// @notice Enrols a device for `owner`, who signed it (EIP-712, or ERC-1271 for a contract).
+    /// @param owner Whose device it is.
+    /// @param deadline Last Unix second in which the signature counts.
+    /// @return id The new device's id.
     function enrolFor(
         address owner,
         bytes32 thumbprint,
@@ -96,20 +107,40 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
         uint256 deadline,
         bytes calldata signature
     ) external returns (uint256 id) {
-        if (block.timestamp > deadline) revert SignatureExpired(deadline);
         _requireSigned(
             owner,
             _message(owner, thumbprint, alg, keccak256(publicKey), resource, cell, deadline),
+            deadline,
             signature
         );
         return _enrol(owner, thumbprint, alg, publicKey, resource, cell);
     }
 
-    /// @notice Ends a device's life: burns its id. For its owner or whom the owner approved.
-    /// @dev Also how an owner gets rid of an id that somebody pushed to it.
-    function retire(uint256 id) external {
-        _requireOwned(id);
-        _update(address(0), id, msg.sender);
+    /// @notice Enrols up to BATCH_MAX devices of one resource for the caller.
+    /// @return firstId Id of the first device; the others follow in order.
+    function enrolBatch(bytes32 resource, NewDevice[] calldata devices)
+        external
+        returns (uint256 firstId)
+    {
+        return _enrolBatch(msg.sender, resource, devices);
+    }
+
+    /// @notice Enrols up to BATCH_MAX devices of one resource for `owner`, who signed it.
+    /// @param deadline Last Unix second in which the signature counts.
+    /// @return firstId Id of the first device; the others follow in order.
+    function enrolBatchFor(
+        address owner,
+        bytes32 resource,
+        NewDevice[] calldata devices,
+        uint256 deadline,
+        bytes calldata signature
+    ) external returns (uint256 firstId) {
+        uint256 nonce = _useNonce(owner);
+        bytes32 message = keccak256(
+            abi.encode(ENROL_BATCH_TYPEHASH, owner, resource, _hashOf(devices), nonce, deadline)
+        );
+        _requireSigned(owner, message, deadline, signature);
+        return _enrolBatch(owner, resource, devices);
     }
 
     /// @notice Admits a registrar's key to a resource, or removes it.
@@ -135,17 +166,6 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
         emit SiteAdopted(resource, site, statement);
     }
 
-    /// @notice Device that `owner` holds for `thumbprint`; 0 where there is none.
-    function idOf(address owner, bytes32 thumbprint) external view returns (uint256) {
-        return _ids[_slot(owner, thumbprint)];
-    }
-
-    /// @notice EIP-712 domain separator, for those who sign.
-    // solhint-disable-next-line func-name-mixedcase
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparatorV4();
-    }
-
     function _enrol(
         address owner,
         bytes32 thumbprint,
@@ -155,10 +175,22 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
         uint64 cell
     ) private returns (uint256 id) {
         _requireKey(alg, publicKey);
-        id = ++lastId;
-        thumbprintOf[id] = thumbprint;
+        id = _mintBatch(owner, 1);
         emit Enrolled(id, owner, thumbprint, alg, publicKey, resource, cell, msg.sender);
-        _mint(owner, id);
+    }
+
+    function _enrolBatch(address owner, bytes32 resource, NewDevice[] calldata devices)
+        private
+        returns (uint256 firstId)
+    {
+        firstId = _mintBatch(owner, devices.length);
+        for (uint256 i = 0; i < devices.length; ++i) {
+            NewDevice calldata d = devices[i];
+            _requireKey(d.alg, d.publicKey);
+            emit Enrolled(
+                firstId + i, owner, d.thumbprint, d.alg, d.publicKey, resource, d.cell, msg.sender
+            );
+        }
     }
 
     /// @dev What an owner signs. Uses up its nonce; a wrong signature reverts and gives it back.
@@ -179,27 +211,17 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
         );
     }
 
-    function _requireSigned(address owner, bytes32 message, bytes calldata signature) private view {
-        bytes32 digest = _hashTypedDataV4(message);
-        if (!SignatureChecker.isValidSignatureNowCalldata(owner, digest, signature)) {
-            revert InvalidSignature(owner);
-        }
-    }
-
-    /// @dev Keeps the index in step with every mint, transfer and burn.
+    /// @dev Batches remember what was burned, payees come and go with the id.
     function _update(address to, uint256 id, address auth)
         internal
-        override
+        override(Batches, Payees)
         returns (address from)
     {
-        from = super._update(to, id, auth);
-        bytes32 thumbprint = thumbprintOf[id];
-        if (from != address(0)) delete _ids[_slot(from, thumbprint)];
-        if (to != address(0)) {
-            bytes32 slot = _slot(to, thumbprint);
-            if (_ids[slot] != 0) revert KeyAlreadyEnrolled(to, thumbprint, _ids[slot]);
-            _ids[slot] = id;
-        }
+        return super._update(to, id, auth);
+    }
+
+    function _ownerOf(uint256 id) internal view override(Batches, ERC721) returns (address) {
+        return super._ownerOf(id);
     }
 
     function _requireKey(int8 alg, bytes calldata publicKey) private pure {
@@ -208,7 +230,15 @@ contract Devices is ERC721, EIP712, Nonces, Governed {
         if (publicKey.length != expected) revert WrongKeyLength(alg, publicKey.length);
     }
 
-    function _slot(address owner, bytes32 thumbprint) private pure returns (bytes32) {
-        return keccak256(abi.encode(owner, thumbprint));
+    /// @dev EIP-712: an array is hashed as the sequence of its members' hashes.
+    function _hashOf(NewDevice[] calldata devices) private pure returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](devices.length);
+        for (uint256 i = 0; i < devices.length; ++i) {
+            NewDevice calldata d = devices[i];
+            hashes[i] = keccak256(
+                abi.encode(NEW_DEVICE_TYPEHASH, d.thumbprint, d.alg, keccak256(d.publicKey), d.cell)
+            );
+        }
+        return keccak256(abi.encodePacked(hashes));
     }
 }
