@@ -27,8 +27,14 @@ BUILD: Final = ROOT / "build" / "contracts"
 """Compiler output of this script alone: nothing else can leave half-made artifacts in it."""
 
 NAMES: Final = (
+    "CommonsGovernor",
+    "CommonsTimelock",
     "CommonsToken",
     "Devices",
+    "Guardian",
+    "MemberAccount",
+    "MemberAccounts",
+    "Membership",
     "Nodes",
     "Policy",
     "Settlement",

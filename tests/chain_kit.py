@@ -34,9 +34,10 @@ GRACE_S: Final = 61
 CONFIRM_S: Final = 127
 HOLD_S: Final = 31
 HALT_S: Final = 211
-BOND_MIN_WEI: Final = 1_009
+BOND_MIN: Final = 1_009
 INITIAL_EMISSION_WEI: Final = 1_000_003
 HALF_LIFE_EPOCHS: Final = 3
+HALF_LIFE_MAX: Final = 4
 CAP_WEI: Final = 10_000_019
 NAMES: Final = ("gateway", "verifier-a", "verifier-b", "verifier-c", "ada", "bob", "eve")
 
@@ -46,7 +47,9 @@ _VALUES: Final = {
     "hold_s": HOLD_S,
     "halt_s": HALT_S,
     "quorum_ppm": 500_001,
-    "verifier_bond_min_wei": BOND_MIN_WEI,
+    "verifier_bond_min": BOND_MIN,
+    "half_life_epochs": HALF_LIFE_EPOCHS,
+    "proposal_threshold_ppm": 0,
     "rules": 0x1234,
 }
 
@@ -72,9 +75,11 @@ def plan(**changes: object) -> DeploymentPlan:
         ),
         "cap_wei": CAP_WEI,
         "initial_emission_wei": INITIAL_EMISSION_WEI,
-        "half_life_epochs": HALF_LIFE_EPOCHS,
-        "owner": address("owner"),
+        "founder": address("owner"),
         "guardian": address("guardian"),
+        "guardian_until": GENESIS + 30 * 86_400,
+        "members": None,
+        "bonds_in_currency": False,
         "genesis_time": GENESIS,
         "epoch_length_s": EPOCH_S,
         "manifest_hash": sha256(b"manifest"),
@@ -83,7 +88,7 @@ def plan(**changes: object) -> DeploymentPlan:
                 key=parameter.key,
                 value=_VALUES.get(parameter.key, parameter.default),
                 minimum=parameter.minimum,
-                maximum=parameter.maximum,
+                maximum=HALF_LIFE_MAX if parameter.key == "half_life_epochs" else parameter.maximum,
             )
             for parameter in KERNEL_PARAMETERS
         ),

@@ -24,6 +24,7 @@ from commonworks.chain.endpoints import (
     hex_of,
     int_of,
 )
+from commonworks.chain.exchange_code import EXCHANGE_ORDER, ROUTER, exchange_creations
 from commonworks.chain.logs import last_log, read_logs
 from commonworks.chain.transactions import POLL_FIRST_S, Call, Sender
 from commonworks.crypto.hashes import keccak256
