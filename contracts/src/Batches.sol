@@ -22,8 +22,8 @@ abstract contract Batches is ERC721 {
     /// @notice Ids given so far; the next one is one more.
     uint256 public lastId;
 
-    /// @dev Bit i of word w: id 256 w + i is the first of its batch.
-    mapping(uint256 word => uint256 bits) private _firsts;
+    /// @dev Ids that are the first of their batch.
+    BitMaps.BitMap private _firsts;
     /// @dev Whom a batch was minted to. Ids that moved since have their own word in ERC721.
     mapping(uint256 firstId => address owner) private _mintedTo;
     /// @dev Ids that were burned: ERC721 forgets them, their batch does not.
@@ -39,7 +39,7 @@ abstract contract Batches is ERC721 {
         uint256 last = lastId + count;
         lastId = last;
         firstId = last - count + 1;
-        _firsts[firstId >> 8] |= 1 << (firstId & 0xff);
+        _firsts.set(firstId);
         _mintedTo[firstId] = to;
         // forge-lint: disable-next-line(unsafe-typecast)
         _increaseBalance(to, uint128(count)); // at most BATCH_MAX
@@ -70,8 +70,8 @@ abstract contract Batches is ERC721 {
     /// @dev First id of the batch of a minted `id`: the highest bit at or below it.
     function _firstOf(uint256 id) private view returns (uint256) {
         uint256 word = id >> 8;
-        uint256 bits = _firsts[word] & (type(uint256).max >> (0xff - (id & 0xff)));
-        if (bits == 0) bits = _firsts[--word];
+        uint256 bits = _firsts._data[word] & (type(uint256).max >> (0xff - (id & 0xff)));
+        if (bits == 0) bits = _firsts._data[--word];
         return (word << 8) | Math.log2(bits);
     }
 }
