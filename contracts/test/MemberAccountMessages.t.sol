@@ -55,12 +55,12 @@ contract MemberAccountMessagesTest is MemberAccountBench, VaultBench {
         );
     }
 
-    function signedFor(string memory name, address at, bytes memory message, string memory text)
+    function signedFor(string memory name, address app, bytes memory message, string memory text)
         private
         view
         returns (bytes memory)
     {
-        return nested(KEY, member, domain(name, at), message, text);
+        return nested(KEY, member, domain(name, app), message, text);
     }
 
     function test_enrols_a_device() external {
