@@ -54,7 +54,7 @@ def main() -> int:
         print(f"contracts: {len(NAMES)} artifacts are up to date")
         return 0
     built = subprocess.run(
-        [CONTRACTS / "forge-npm", "build", "--skip", "test"],
+        [CONTRACTS / "forge-npm", "build", "src"],
         cwd=CONTRACTS,
         env=_environment(),
         capture_output=True,

@@ -20,13 +20,23 @@ from commonworks import model, ports
 from commonworks.chain import logs as chain_logs
 from commonworks.chain.abi import contract, encode
 from commonworks.chain.calls import GatewayEntry
-from commonworks.chain.deploy import created_address, deploy, read_deployment, read_network
+from commonworks.chain.deploy import (
+    created_address,
+    deploy,
+    planned_addresses,
+    read_deployment,
+    read_network,
+)
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.members import Members
 from commonworks.chain.messages import (
     Enrolment,
+    SignedPayees,
+    sign_batch,
     sign_enrolment,
+    sign_payees,
     sign_permit,
+    sign_share_transfer,
     sign_spend_limit,
     sign_withdrawal,
 )
@@ -95,14 +105,16 @@ def test_a_deployment_goes_on_wherever_it_was_interrupted(tmp_path: Path) -> Non
     async def scenario() -> None:
         async with kit.open_rig(tmp_path) as rig:
             deployer = kit.account("deployer")
-            for count in range(1, 8):
+            contracts = len(planned_addresses(kit.address("deployer"), kit.plan()))
+            for count in range(1, contracts + 1):
                 with pytest.raises(PowerCutError):
                     await deploy(rig.endpoints, deployer, kit.plan(), progress=cut_after(count))
                 assert await Sender(rig.endpoints, deployer).next_nonce() == count
             first = await deploy(rig.endpoints, deployer, kit.plan())
             assert await deploy(rig.endpoints, deployer, kit.plan()) == first
-            assert await Sender(rig.endpoints, deployer).next_nonce() == 7
-            assert await read_deployment(rig.endpoints, first.settlement, first.currency) == first
+            assert await Sender(rig.endpoints, deployer).next_nonce() == contracts
+            where = (first.settlement, first.currency, first.government)
+            assert await read_deployment(rig.endpoints, *where) == first
 
     asyncio.run(scenario())
 
@@ -118,9 +130,9 @@ def test_a_network_reads_back_from_two_addresses(tmp_path: Path) -> None:
             currency=rig.at.currency,
             currency_code="tEUR",
             initial_emission_wei=kit.INITIAL_EMISSION_WEI,
-            half_life_epochs=kit.HALF_LIFE_EPOCHS,
+            treasury=rig.at.government.timelock,
         )
-        where = (rig.endpoints, rig.at.settlement, rig.at.currency)
+        where = (rig.endpoints, rig.at.settlement, rig.at.currency, rig.at.government)
         assert await read_deployment(*where, genesis_block=rig.at.genesis_block) == rig.at
         with pytest.raises(NotFound, match="was not created there"):
             await read_deployment(*where, genesis_block=rig.at.genesis_block + 1)
@@ -183,7 +195,7 @@ async def relay_members(rig: kit.Rig) -> None:
     ]
     enrolled = await relayer.enrol_all(enrolments)
     assert [item.device for item in enrolled] == [1, 2]
-    assert await relayer.device_of(kit.address("bob"), key("bob").thumbprint) == 2
+    assert await relayer.owner_of(2) == kit.address("bob")
     domain = await relayer.permit_domain(rig.at.currency)
     await owner.mint_currency(kit.address("ada"), 1_000_000)
     ada = kit.account("ada")
@@ -278,7 +290,7 @@ def test_a_whole_epoch_from_enrolment_to_claim(tmp_path: Path) -> None:
         names = [type(event).__name__ for event in events]
         assert names == [
             *["ParameterDefined"] * len(kit.plan().parameters),
-            *["GatewayRegistered", "VerifierRegistered", "Bonded", "RegistrarSet"],
+            *["GatewayRegistered", "VerifierRegistered", "Bonded", "StakeChanged", "RegistrarSet"],
             *["Enrolled", "Enrolled", "Deposited", "SpendLimitSet", "WithdrawalRequested"],
             *["ReferenceSet", "SiteAdopted", "ParameterSet"],
             *["Anchored", "Confirmed", "Closed", "Attested", "Finalised", "Claimed"],
@@ -291,6 +303,65 @@ def test_a_whole_epoch_from_enrolment_to_claim(tmp_path: Path) -> None:
         assert evidence_event.at.time == end + kit.GRACE_S + kit.CONFIRM_S
         places = [(event.at.block, event.at.index) for event in events]
         assert places == sorted(places)
+
+    run(scenario, tmp_path)
+
+
+def test_members_enrol_many_and_share_what_a_device_earns(tmp_path: Path) -> None:
+    async def scenario(rig: kit.Rig) -> None:
+        relayer, deadline = rig.member("eve"), rig.now + 100
+        ada, bob = kit.address("ada"), kit.address("bob")
+        devices = [Enrolment(key=key(f"ada {n}"), resource="energy", cell=n) for n in range(3)]
+        batch = sign_batch(
+            kit.account("ada"), rig.at, "energy", devices, nonce=0, deadline=deadline
+        )
+        enrolled = await relayer.enrol_batch_for(batch)
+        assert [item.device for item in enrolled] == [1, 2, 3]
+        assert await relayer.owner_of(3) == ada
+        assert await relayer.payees_of(2) == ()
+        first = tuple(
+            sorted(
+                [said.Share(account=ada, ppm=600_000), said.Share(account=bob, ppm=400_000)],
+                key=lambda share: share.account,
+            )
+        )
+        await rig.member("ada").set_payees(2, first)
+        assert await relayer.payees_of(2) == first
+        moved = sign_share_transfer(
+            kit.account("bob"), rig.at, 2, ada, 150_000, nonce=0, deadline=deadline
+        )
+        await relayer.transfer_share_for(moved)
+        assert {s.account: s.ppm for s in await relayer.payees_of(2)} == {
+            ada: 750_000,
+            bob: 250_000,
+        }
+        wanted = (said.Share(account=kit.address("eve"), ppm=1_000_000),)
+        nonce = await relayer.payees_nonce(2)
+        signatures = tuple(
+            sign_payees(
+                kit.account({ada: "ada", bob: "bob"}[share.account]),
+                rig.at,
+                2,
+                wanted,
+                payees_nonce=nonce,
+                deadline=deadline,
+            )
+            for share in await relayer.payees_of(2)
+        )
+        with pytest.raises(Conflict, match="WrongSignatureCount"):
+            await relayer.change_payees(
+                SignedPayees(device=2, shares=wanted, deadline=deadline, signatures=signatures[:1])
+            )
+        await relayer.change_payees(
+            SignedPayees(device=2, shares=wanted, deadline=deadline, signatures=signatures)
+        )
+        assert await relayer.payees_of(2) == wanted
+        client = rig.client("eve")
+        events = await client.events(0, (await client.head()).block)
+        lists = [event.shares for event in events if isinstance(event, said.PayeesSet)]
+        assert lists[0] == first
+        assert lists[-1] == wanted
+        assert len(lists) == 3
 
     run(scenario, tmp_path)
 
@@ -371,15 +442,16 @@ def test_where_gas_costs_something_nothing_is_sent_that_would_be_refused(tmp_pat
 def test_a_refusal_inside_a_batch_is_named_and_the_rest_is_done(tmp_path: Path) -> None:
     async def scenario(rig: kit.Rig) -> None:
         members = rig.member("ada")
-        enrolments = [Enrolment(key=key(f"device {n}"), resource="energy") for n in (1, 1, 2)]
-        with pytest.raises(Conflict, match="KeyAlreadyEnrolled"):
-            await members.batch([members.calls.enrol(item) for item in enrolments])
+        enrolments = [Enrolment(key=key(f"device {n}"), resource="energy") for n in (1, 2)]
+        wrong = members.calls.retire(7)
+        first, second = (members.calls.enrol(item) for item in enrolments)
+        with pytest.raises(Conflict, match="ERC721NonexistentToken"):
+            await members.batch([first, wrong, second])
         events = await rig.client().events(0, (await rig.client().head()).block)
         owners = [event.device for event in events if isinstance(event, said.Enrolled)]
         assert owners == [1, 2]
-        calls = [members.calls.enrol(enrolments[0]), members.calls.approve_bond(1)]
-        with pytest.raises(Conflict, match="KeyAlreadyEnrolled"):
-            await members.batch(calls, gas=None)
+        with pytest.raises(Conflict, match="ERC721NonexistentToken"):
+            await members.batch([wrong, members.calls.approve_bond(1)], gas=None)
         assert (await members.enrol(Enrolment(key=key("device 3"), resource="energy"))).device == 3
 
     run(scenario, tmp_path)
@@ -461,7 +533,9 @@ def test_events_come_page_by_page_and_whole(
             await client.events(3, 2)
         with pytest.raises(Unavailable, match="has no block"):
             await client.events(0, head.block + 1)
-        again = await read_deployment(rig.endpoints, rig.at.settlement, rig.at.currency)
+        again = await read_deployment(
+            rig.endpoints, rig.at.settlement, rig.at.currency, rig.at.government
+        )
         assert again == rig.at
 
     run(scenario, tmp_path)
