@@ -4,96 +4,120 @@ pragma solidity 0.8.37;
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ERC20Votes} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Votes.sol";
+import {Votes} from "@openzeppelin/contracts/governance/utils/Votes.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {EmissionSchedule} from "./EmissionSchedule.sol";
 import {ICommonsToken} from "./interfaces/ICommonsToken.sol";
 import {Allocation} from "./Types.sol";
 
 /// @title The network's token.
 /// @notice ERC-20 with permits (ERC-2612) and votes (ERC-5805, timestamp clock). What exists at the
-/// start is allocated by the constructor; afterwards tokens come into being only by the schedule
-/// below, which nobody can change, and only through the minter, which is the Vault.
+/// start is allocated by the constructor; afterwards tokens come into being only by the emission
+/// schedule, of which a vote can change the pace and never the total, and only through the minter,
+/// which is the Vault.
+/// @notice Everybody votes with its own tokens until it delegates them, and with those it has bonded.
+/// What the Vault and the treasury hold is outside the vote.
 /// @dev Invariants: each epoch mints at most once; supply <= genesis allocation + sum of emissionOf
-/// over the epochs minted <= cap, the last by a check in the constructor.
-contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, ICommonsToken {
-    /// @dev After so many half-lives nothing is minted (a shift of a 256-bit word).
-    uint64 private constant HALVINGS_MAX = 255;
+/// over the epochs minted <= cap, the last by a check in the constructor. The votes of all accounts
+/// add up to the total supply of votes, at every second: that is the token's supply less what lies
+/// outside the vote.
+contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, EmissionSchedule, ICommonsToken {
+    /// @notice Contracts that the token knows, fixed for ever.
+    /// @param minter The Vault: mints, and what it holds is outside the vote.
+    /// @param bonds Nodes, where bonds are made of this token; zero where they are not.
+    /// @param treasury The timelock: what it holds is outside the vote.
+    /// @param policy Policy, which exists already.
+    struct Wiring {
+        address minter;
+        address bonds;
+        address treasury;
+        address policy;
+    }
 
-    /// @notice The only account that may mint: the Vault.
+    /// @inheritdoc ICommonsToken
     address public immutable minter;
+    /// @inheritdoc ICommonsToken
+    address public immutable bonds;
+    /// @notice The treasury: governance's own tokens, which do not vote.
+    address public immutable treasury;
     /// @notice Most that may ever exist, wei.
     uint256 public immutable cap;
-    /// @notice Most that epoch 0 may mint, wei.
-    uint256 public immutable initialEmissionWei;
-    /// @notice Epochs after which the emission has halved.
-    uint64 public immutable halfLifeEpochs;
 
     /// @notice What `epoch` minted, wei.
     mapping(uint64 epoch => uint256 amount) public mintedIn;
+    /// @notice What an account moved into bonds and has not taken out again, wei.
+    mapping(address account => uint256 amount) public bondedOf;
 
     /// @notice `epoch` minted `amount` wei to `to`.
     event EpochMinted(uint64 indexed epoch, address indexed to, uint256 amount);
 
     error NotMinter(address caller);
+    error EpochNotOpen(uint64 epoch);
     error AlreadyMinted(uint64 epoch, uint256 amount);
     error EmissionExceeded(uint64 epoch, uint256 amount, uint256 emission);
     error CapExceeded(uint256 supply, uint256 cap);
-    error ZeroHalfLife();
     error NothingToMint(uint64 epoch);
+    error UselessAllocation(address account);
+    error NotBonded(address account, uint256 amount, uint256 bonded);
+    error OutsideTheVote(address account);
 
     /// @param name_ ERC-20 name.
     /// @param symbol_ ERC-20 symbol.
     /// @param allocations Tokens that exist from the start.
-    /// @param minter_ The Vault.
-    /// @param cap_ Most that may ever exist, wei: allocations and the whole schedule must fit.
+    /// @param wiring Contracts that the token knows.
+    /// @param cap_ Most that may ever exist, wei: allocations and the whole schedule must fit, for
+    /// the longest half-life that Policy's bounds allow.
     /// @param initialEmissionWei_ Most that epoch 0 may mint, wei.
-    /// @param halfLifeEpochs_ Epochs after which the emission has halved.
     constructor(
         string memory name_,
         string memory symbol_,
         Allocation[] memory allocations,
-        address minter_,
+        Wiring memory wiring,
         uint256 cap_,
-        uint256 initialEmissionWei_,
-        uint64 halfLifeEpochs_
-    ) ERC20(name_, symbol_) ERC20Permit(name_) {
-        if (halfLifeEpochs_ == 0) revert ZeroHalfLife();
-        minter = minter_;
+        uint256 initialEmissionWei_
+    )
+        ERC20(name_, symbol_)
+        ERC20Permit(name_)
+        EmissionSchedule(wiring.policy, initialEmissionWei_)
+    {
+        minter = wiring.minter;
+        bonds = wiring.bonds;
+        treasury = wiring.treasury;
         cap = cap_;
-        initialEmissionWei = initialEmissionWei_;
-        halfLifeEpochs = halfLifeEpochs_;
         for (uint256 i = 0; i < allocations.length; ++i) {
-            _mint(allocations[i].account, allocations[i].amount);
+            address account = allocations[i].account;
+            if (account == wiring.minter || account == wiring.bonds) {
+                revert UselessAllocation(account); // neither would ever give it out again
+            }
+            _mint(account, allocations[i].amount);
         }
-        // Sum of the schedule: E0 * (3H + 1) / 4 over the first half-life, and less than half of
-        // what went before over each later one. A cap below it would block settlement one day.
-        uint256 atMost = totalSupply()
-            + Math.mulDiv(
-                initialEmissionWei_, 3 * uint256(halfLifeEpochs_) + 1, 2, Math.Rounding.Ceil
-            );
+        // A cap below what the schedule can come to would block settlement one day.
+        uint256 atMost = totalSupply() + _scheduleMaximum();
         if (atMost > cap_) revert CapExceeded(atMost, cap_);
     }
 
     /// @inheritdoc ICommonsToken
+    /// @dev Once an epoch has opened its emission is fixed; not before, so not before does it mint.
     function mintEpoch(uint64 epoch, address to, uint256 amount) external {
         if (msg.sender != minter) revert NotMinter(msg.sender);
         if (amount == 0) revert NothingToMint(epoch);
         if (mintedIn[epoch] != 0) revert AlreadyMinted(epoch, mintedIn[epoch]);
+        if (epoch > policy.currentEpoch()) revert EpochNotOpen(epoch);
+        extendSchedule();
         uint256 emission = emissionOf(epoch);
         if (amount > emission) revert EmissionExceeded(epoch, amount, emission);
         mintedIn[epoch] = amount;
         emit EpochMinted(epoch, to, amount);
         _mint(to, amount);
+        if (totalSupply() > cap) revert CapExceeded(totalSupply(), cap);
     }
 
-    /// @notice Most that `epoch` may mint, wei: with H the half-life and epoch = q * H + r,
-    /// (E0 >> q) * (2H - r) / 2H. That is E0 at 0, E0/2 at H, linear in between.
-    function emissionOf(uint64 epoch) public view returns (uint256) {
-        uint64 halvings = epoch / halfLifeEpochs;
-        if (halvings >= HALVINGS_MAX) return 0;
-        uint256 period = 2 * uint256(halfLifeEpochs);
-        uint256 rest = epoch % halfLifeEpochs;
-        return Math.mulDiv(initialEmissionWei >> halvings, period - rest, period);
+    /// @notice Who votes with the tokens of `account`: itself, until it names somebody else; nobody
+    /// where they are outside the vote.
+    function delegates(address account) public view override returns (address) {
+        if (_isOutside(account)) return address(0);
+        address chosen = super.delegates(account);
+        return chosen == address(0) ? account : chosen;
     }
 
     /// @notice ERC-6372: timepoints are Unix seconds.
@@ -117,5 +141,38 @@ contract CommonsToken is ERC20, ERC20Permit, ERC20Votes, ICommonsToken {
         override(ERC20, ERC20Votes)
     {
         super._update(from, to, amount);
+    }
+
+    /// @dev Naming nobody (zero) means voting oneself.
+    function _delegate(address account, address delegatee) internal override {
+        if (_isOutside(account)) revert OutsideTheVote(account);
+        super._delegate(account, delegatee == address(0) ? account : delegatee);
+    }
+
+    /// @dev Tokens that enter or leave bonds keep their voter. What is outside the vote is, for the
+    /// vote, as if it did not exist.
+    function _transferVotingUnits(address from, address to, uint256 amount) internal override {
+        if (from == to) return;
+        if (to == bonds && to != address(0)) {
+            bondedOf[from] += amount;
+        } else if (from == bonds && from != address(0)) {
+            uint256 bonded = bondedOf[to];
+            if (amount > bonded) revert NotBonded(to, amount, bonded);
+            bondedOf[to] = bonded - amount;
+        } else {
+            address before = _isOutside(from) ? address(0) : from;
+            address next = _isOutside(to) ? address(0) : to;
+            if (before != next) super._transferVotingUnits(before, next, amount);
+        }
+    }
+
+    function _getVotingUnits(address account) internal view override returns (uint256) {
+        return balanceOf(account) + bondedOf[account];
+    }
+
+    /// @dev Bonds hold other people's tokens, which vote where they came from.
+    function _isOutside(address account) private view returns (bool) {
+        return
+            account == minter || account == treasury || (account == bonds && account != address(0));
     }
 }

@@ -2,52 +2,76 @@
 pragma solidity 0.8.37;
 
 import {CommonsToken} from "../src/CommonsToken.sol";
-import {Allocation} from "../src/Types.sol";
+import {EmissionSchedule} from "../src/EmissionSchedule.sol";
+import {Policy} from "../src/Policy.sol";
+import {Allocation, Parameter} from "../src/Types.sol";
 import {Test} from "./kit/Test.sol";
 
+/// @notice Supply: what is allocated, what an epoch may mint, and that it mints once.
 contract CommonsTokenTest is Test {
     event EpochMinted(uint64 indexed epoch, address indexed to, uint256 amount);
+    event ScheduleExtended(uint64 indexed fromEpoch, uint64 halfLife, uint256 halvings);
 
+    uint64 private constant GENESIS = 1_000_003;
+    uint64 private constant LENGTH = 101;
     uint256 private constant EMISSION = 1_000;
     uint64 private constant HALF_LIFE = 4;
-    uint256 private constant CAP = 8_000;
+    int256 private constant HALF_LIFE_MAX = 19;
+    uint256 private constant CAP = 40_000;
+    bytes32 private constant KEY = "half_life_epochs";
 
-    address private immutable founder = named("founder");
+    address private immutable alice = named("alice");
+    address private immutable treasury = named("treasury");
+    address private immutable nodes = named("nodes");
+    Policy private policy;
     CommonsToken private token;
 
     function setUp() external {
-        vm.warp(1_000_003);
-        token = create(1_499, EMISSION, HALF_LIFE, CAP);
+        vm.warp(GENESIS - 1);
+        policy = policyOf(HALF_LIFE, 1, HALF_LIFE_MAX);
+        token = create(1_499, EMISSION, CAP);
     }
 
-    function create(uint256 allocated, uint256 emission, uint64 halfLife, uint256 cap)
+    function policyOf(uint64 halfLife, int256 min, int256 max) private returns (Policy) {
+        Parameter[] memory list = new Parameter[](1);
+        list[0] = Parameter({key: KEY, value: int64(halfLife), min: min, max: max});
+        return new Policy(address(this), address(0), list, GENESIS, LENGTH);
+    }
+
+    function create(uint256 allocated, uint256 emission, uint256 cap)
+        private
+        returns (CommonsToken)
+    {
+        return createFor(alice, allocated, emission, cap);
+    }
+
+    function createFor(address account, uint256 allocated, uint256 emission, uint256 cap)
         private
         returns (CommonsToken)
     {
         Allocation[] memory list = new Allocation[](1);
-        list[0] = Allocation({account: founder, amount: allocated});
-        return new CommonsToken("Commons", "CMN", list, address(this), cap, emission, halfLife);
+        list[0] = Allocation({account: account, amount: allocated});
+        CommonsToken.Wiring memory wiring = CommonsToken.Wiring({
+            minter: address(this), bonds: nodes, treasury: treasury, policy: address(policy)
+        });
+        return new CommonsToken("Commons", "CMN", list, wiring, cap, emission);
     }
 
+    function warpTo(uint64 epoch) private {
+        vm.warp(GENESIS + uint256(epoch) * LENGTH);
+    }
+
+    // --- the start ---------------------------------------------------------------------------
+
     function test_allocates_at_genesis() external view {
-        vm.assertEq(token.balanceOf(founder), 1_499, "founder");
+        vm.assertEq(token.balanceOf(alice), 1_499, "alice");
         vm.assertEq(token.totalSupply(), 1_499, "supply");
+        vm.assertEq(token.segmentCount(), 0, "nothing of the schedule is fixed yet");
     }
 
     function test_clock_counts_seconds() external view {
-        vm.assertEq(token.clock(), 1_000_003, "clock");
+        vm.assertEq(token.clock(), GENESIS - 1, "clock");
         vm.assertEq(keccak256(bytes(token.CLOCK_MODE())), keccak256("mode=timestamp"), "mode");
-    }
-
-    function test_votes_are_checkpointed_by_time() external {
-        vm.prank(founder);
-        token.delegate(founder);
-        vm.warp(1_000_100);
-        vm.prank(founder);
-        token.transfer(address(this), 499);
-        vm.warp(1_000_200);
-        vm.assertEq(token.getPastVotes(founder, 1_000_050), 1_499, "before");
-        vm.assertEq(token.getPastVotes(founder, 1_000_100), 1_000, "after");
     }
 
     function test_permit_moves_the_nonce() external {
@@ -61,14 +85,45 @@ contract CommonsTokenTest is Test {
             address(this),
             uint256(13),
             uint256(0),
-            uint256(1_000_010)
+            uint256(GENESIS)
         );
         bytes32 digest = typedData(token.DOMAIN_SEPARATOR(), message);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        token.permit(owner, address(this), 13, 1_000_010, v, r, s);
+        token.permit(owner, address(this), 13, GENESIS, v, r, s);
         vm.assertEq(token.allowance(owner, address(this)), 13, "allowance");
         vm.assertEq(token.nonces(owner), 1, "nonce");
     }
+
+    function test_refuses_a_cap_that_would_bind_later() external {
+        // 1,499 allocated and 1,000 * (3 * (19 + 1) + 1) / 2 = 30,500 to come at most
+        create(1_499, EMISSION, 31_999);
+        vm.expectRevert(abi.encodeWithSelector(CommonsToken.CapExceeded.selector, 31_999, 31_998));
+        create(1_499, EMISSION, 31_998);
+    }
+
+    function test_refuses_bounds_that_make_the_schedule_endless() external {
+        policy = policyOf(4, 0, 19);
+        vm.expectRevert(abi.encodeWithSelector(EmissionSchedule.UnsafeHalfLife.selector, 0, 19));
+        create(1_499, EMISSION, CAP);
+        policy = policyOf(4, 1, (1 << 32) + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(EmissionSchedule.UnsafeHalfLife.selector, 1, (1 << 32) + 1)
+        );
+        create(1_499, EMISSION, CAP);
+        policy = policyOf(4, 1, 1 << 32);
+        create(1_499, 1, CAP + (3 << 32));
+    }
+
+    function test_refuses_allocations_that_nobody_could_spend() external {
+        vm.expectRevert(abi.encodeWithSelector(CommonsToken.UselessAllocation.selector, nodes));
+        createFor(nodes, 1, EMISSION, CAP);
+        vm.expectRevert(
+            abi.encodeWithSelector(CommonsToken.UselessAllocation.selector, address(this))
+        );
+        createFor(address(this), 1, EMISSION, CAP);
+    }
+
+    // --- the schedule ------------------------------------------------------------------------
 
     function test_emission_halves_and_is_linear_between() external view {
         vm.assertEq(token.emissionOf(0), 1_000, "0");
@@ -81,62 +136,154 @@ contract CommonsTokenTest is Test {
         vm.assertEq(token.emissionOf(type(uint64).max), 0, "for ever");
     }
 
-    function testFuzz_emission_never_grows(uint64 epoch, uint64 halfLife, uint128 initial)
-        external
-    {
-        halfLife = uint64(within(halfLife, 1, 1e9));
-        CommonsToken other = create(0, initial, halfLife, type(uint208).max);
-        epoch = uint64(within(epoch, 0, 300 * uint256(halfLife)));
-        vm.assertLe(other.emissionOf(epoch + 1), other.emissionOf(epoch), "grows");
-        vm.assertLe(other.emissionOf(epoch), initial, "above the start");
+    function test_a_vote_bends_the_curve_and_does_not_reset_it() external {
+        warpTo(1);
+        policy.set(KEY, 8); // from epoch 2 on, which stands at half of the first halving
+        vm.assertEq(token.emissionOf(1), 875, "as before");
+        vm.assertEq(token.emissionOf(2), 750, "the bend");
+        vm.assertEq(token.emissionOf(3), 687, "5/8 passed: 687.5");
+        vm.assertEq(token.emissionOf(6), 500, "the first halving, four epochs later");
+        vm.assertEq(token.emissionOf(14), 250, "the second, eight later");
+        warpTo(3);
+        policy.set(KEY, 1);
+        vm.assertEq(token.emissionOf(4), 625, "what epoch 3 was voted for still counts");
+        vm.assertEq(token.emissionOf(5), 312, "a whole halving further");
+        vm.assertEq(token.halvingsAt(5), (uint256(7) << 96) / 4, "7/4 halvings");
     }
 
-    function testFuzz_whole_schedule_fits_under_the_cap(uint64 halfLife, uint64 initial) external {
-        halfLife = uint64(within(halfLife, 1, 19));
-        uint256 needed = (uint256(initial) * (3 * uint256(halfLife) + 1) + 1) / 2;
-        CommonsToken other = create(0, initial, halfLife, needed);
+    function test_until_genesis_the_first_half_life_may_change() external {
+        token.extendSchedule();
+        policy.set(KEY, 2);
+        vm.assertEq(token.segmentCount(), 0, "not yet");
+        vm.assertEq(token.emissionOf(1), 750, "but right");
+        vm.warp(GENESIS);
+        vm.expectEmit(address(token));
+        emit ScheduleExtended(0, 2, 0);
+        token.extendSchedule();
+        token.extendSchedule(); // changes nothing
+        vm.assertEq(token.segmentCount(), 1, "taken over once");
+        vm.assertEq(token.segmentAt(0).halfLife, 2, "half-life");
+    }
+
+    function test_extends_by_bounded_steps() external {
+        for (uint64 epoch = 0; epoch < 150; ++epoch) {
+            warpTo(epoch);
+            policy.set(KEY, int256(uint256(epoch % 2 + 18)));
+        }
+        uint256 expected = token.emissionOf(120);
+        token.extendSchedule();
+        vm.assertEq(token.segmentCount(), 64, "first step");
+        token.extendSchedule();
+        token.extendSchedule();
+        vm.assertEq(token.segmentCount(), 150, "epoch 150 has not opened");
+        vm.assertEq(token.emissionOf(120), expected, "the same, kept or not");
+    }
+
+    /// @dev The schedule as a reader of the page would compute it: one loop over all epochs.
+    function reference_(uint64 epoch, uint256 initial) private view returns (uint256) {
+        uint256 halvings = 0;
+        for (uint64 i = 0; i < epoch; ++i) {
+            halvings += (1 << 96) / uint256(policy.valueAt(KEY, i));
+        }
+        uint256 started = initial;
+        while (halvings >= 1 << 96) {
+            started /= 2;
+            halvings -= 1 << 96;
+        }
+        return started - (started * halvings + (1 << 97) - 1) / (1 << 97);
+    }
+
+    /// @dev Whatever is voted and whenever the schedule is taken over: emission is that of the
+    /// loop, an opened epoch's never changes, it never grows, and all of it stays under the cap.
+    function testFuzz_emission_follows_any_votes(uint256 seed, uint128 initial) external {
+        uint256 cap = 1_499 + (uint256(initial) * 61 + 1) / 2;
+        token = create(1_499, initial, cap);
+        uint256 sum = 1_499;
+        uint256 last = initial;
+        for (uint64 epoch = 0; epoch < 40; ++epoch) {
+            warpTo(epoch);
+            uint256 word = uint256(keccak256(abi.encode(seed, epoch)));
+            uint256 emission = token.emissionOf(epoch);
+            if (word % 3 == 0) policy.set(KEY, int256(within(word >> 8, 1, 19)));
+            if ((word >> 128) % 3 == 0) token.extendSchedule();
+            vm.assertEq(token.emissionOf(epoch), emission, "an opened epoch's emission changed");
+            vm.assertEq(emission, reference_(epoch, initial), "not the reference's");
+            vm.assertLe(emission, last, "grows");
+            last = emission;
+            if ((word >> 136) % 2 == 0 && emission > 0) token.mintEpoch(epoch, alice, emission);
+            sum += emission;
+            vm.assertLe(token.totalSupply(), sum, "more than the schedule");
+        }
+        for (uint64 epoch = 0; epoch < 40; ++epoch) {
+            uint256 emission = token.emissionOf(epoch);
+            if (token.mintedIn(epoch) == 0 && emission > 0) {
+                token.mintEpoch(epoch, alice, emission); // late
+            }
+        }
+        vm.assertEq(token.totalSupply(), sum, "exactly the schedule");
+        vm.assertLe(sum, cap, "above the cap");
+    }
+
+    /// @dev The dearest vote there is: the longest half-life for ever.
+    function testFuzz_whole_schedule_fits_under_the_cap(uint64 longest, uint64 initial) external {
+        longest = uint64(within(longest, 1, 19));
+        policy = policyOf(longest, 1, int64(longest));
+        uint256 needed = (uint256(initial) * (3 * (uint256(longest) + 1) + 1) + 1) / 2;
+        CommonsToken other = create(0, initial, needed);
         uint256 sum = 0;
-        for (uint64 epoch = 0; epoch < 65 * halfLife; ++epoch) {
+        for (uint64 epoch = 0; epoch < 66 * longest; ++epoch) {
             sum += other.emissionOf(epoch);
         }
         vm.assertLe(sum, needed, "schedule above the cap");
+        vm.assertEq(other.emissionOf(66 * longest), 0, "and it has an end");
     }
 
+    // --- minting -----------------------------------------------------------------------------
+
     function test_mints_an_epoch_once() external {
+        warpTo(1);
         vm.expectEmit(address(token));
-        emit EpochMinted(1, founder, 875);
-        token.mintEpoch(1, founder, 875);
+        emit ScheduleExtended(0, HALF_LIFE, 0);
+        vm.expectEmit(address(token));
+        emit EpochMinted(1, alice, 875);
+        token.mintEpoch(1, alice, 875);
         vm.assertEq(token.mintedIn(1), 875, "minted");
         vm.assertEq(token.totalSupply(), 1_499 + 875, "supply");
         vm.expectRevert(abi.encodeWithSelector(CommonsToken.AlreadyMinted.selector, 1, 875));
-        token.mintEpoch(1, founder, 1);
+        token.mintEpoch(1, alice, 1);
+    }
+
+    function test_late_epochs_mint_what_they_could_have_once() external {
+        warpTo(2);
+        policy.set(KEY, 1); // from epoch 3 on
+        warpTo(9);
+        token.mintEpoch(8, alice, token.emissionOf(8));
+        token.mintEpoch(2, alice, 750); // epochs 0, 1, 3 to 7 never mint
+        vm.expectRevert(abi.encodeWithSelector(CommonsToken.AlreadyMinted.selector, 2, 750));
+        token.mintEpoch(2, alice, 1);
+        vm.assertEq(token.emissionOf(8), 19, "5.75 halvings: 31 * (1 - 0.375)");
+        vm.assertEq(token.totalSupply(), 1_499 + 750 + 19, "nothing for who was not finalised");
+    }
+
+    function test_refuses_an_epoch_that_has_not_opened() external {
+        vm.expectRevert(abi.encodeWithSelector(CommonsToken.EpochNotOpen.selector, 1));
+        token.mintEpoch(1, alice, 1);
     }
 
     function test_refuses_anybody_but_the_minter() external {
-        vm.expectRevert(abi.encodeWithSelector(CommonsToken.NotMinter.selector, founder));
-        vm.prank(founder);
-        token.mintEpoch(0, founder, 1);
+        vm.expectRevert(abi.encodeWithSelector(CommonsToken.NotMinter.selector, alice));
+        vm.prank(alice);
+        token.mintEpoch(0, alice, 1);
     }
 
     function test_refuses_more_than_the_schedule() external {
+        warpTo(1);
         vm.expectRevert(abi.encodeWithSelector(CommonsToken.EmissionExceeded.selector, 1, 876, 875));
-        token.mintEpoch(1, founder, 876);
+        token.mintEpoch(1, alice, 876);
     }
 
     function test_refuses_to_mint_nothing() external {
         vm.expectRevert(abi.encodeWithSelector(CommonsToken.NothingToMint.selector, 5));
-        token.mintEpoch(5, founder, 0);
-    }
-
-    function test_refuses_a_cap_that_would_bind_later() external {
-        // 1,499 allocated and 1,000 * (3 * 4 + 1) / 2 = 6,500 to come
-        create(1_499, EMISSION, HALF_LIFE, 7_999);
-        vm.expectRevert(abi.encodeWithSelector(CommonsToken.CapExceeded.selector, 7_999, 7_998));
-        create(1_499, EMISSION, HALF_LIFE, 7_998);
-    }
-
-    function test_refuses_a_half_life_of_zero() external {
-        vm.expectRevert(abi.encodeWithSelector(CommonsToken.ZeroHalfLife.selector));
-        create(1_499, EMISSION, 0, CAP);
+        token.mintEpoch(5, alice, 0);
     }
 }
