@@ -4,17 +4,16 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ICommonsToken} from "./interfaces/ICommonsToken.sol";
 import {IPolicy} from "./interfaces/IPolicy.sol";
 import {IVault} from "./interfaces/IVault.sol";
+import {PayoutRoots} from "./PayoutRoots.sol";
 import {PolicyKeys} from "./PolicyKeys.sol";
+import {Signed} from "./Signed.sol";
 import {AssetTotal} from "./Types.sol";
 
 /// @title Everybody's money: deposits, claims against the payout tree, the exit.
@@ -26,10 +25,10 @@ import {AssetTotal} from "./Types.sol";
 /// @dev Goal: whatever verifiers attest, the Vault cannot pay more than it may.
 /// Invariants, per asset: claimed <= earned <= spent + minted; spent <= deposited;
 /// balance >= deposited + minted - claimed - returned. Nothing that was counted ever falls.
-/// Rule for roots: three are kept. `claimable` is in force; `pending` waits for its hold to pass;
-/// `newest` waits behind it and is replaced by each later one. So claims lag at most two hold
-/// periods, however short the epochs are, and a claim looks at three roots and no more.
-contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
+/// Rule: what one epoch adds to earnings, spending or supply is limited per asset; an epoch beyond the
+/// limit does not finalise until a vote has raised it. That breaker, like the hold of a root, only
+/// ever stops what is new: what was finalised before stays claimable.
+contract Vault is IVault, PayoutRoots, Signed, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /// @dev Per asset; every field only grows.
@@ -49,12 +48,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         uint128 claimed;
         uint128 returned;
         uint64 firstDepositAt;
-    }
-
-    struct Root {
-        bytes32 root;
-        uint64 epoch;
-        uint64 claimableAt;
     }
 
     /// @notice Most assets that a Vault can accept.
@@ -81,14 +74,9 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     uint256 public lastRequestId;
     /// @notice When an epoch was last finalised; 0 before the first.
     uint64 public lastFinalisedAt;
-    /// @notice While a stopped root waits, the exit waits too.
-    uint64 public haltedUntil;
     /// @notice When the exit was opened; 0 while it is shut.
     uint64 public exitAt;
 
-    Root private _claimable;
-    Root private _pending;
-    Root private _newest;
     address[] private _assets;
     uint256 private _listedCount;
     mapping(address asset => Asset) private _assetOf;
@@ -104,10 +92,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     );
     /// @notice The most that `account` spends through a device per epoch.
     event SpendLimitSet(address indexed account, uint256 indexed deviceId, uint256 limit);
-    /// @notice A payout root came in; it can be claimed against from `claimableAt` on.
-    event RootAccepted(uint64 indexed epoch, bytes32 root, uint64 claimableAt);
-    /// @notice A payout root was stopped.
-    event RootDelayed(uint64 indexed epoch, uint64 claimableAt);
     /// @notice Earnings were paid out.
     event Claimed(address indexed asset, address indexed account, uint256 amount, uint64 epoch);
     /// @notice The exit is open, for ever.
@@ -121,8 +105,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     error ZeroAccount();
     error NothingArrived(address asset, address from);
     error PermitIgnored(address asset, address owner);
-    error SignatureExpired(uint256 deadline);
-    error InvalidSignature(address account);
     error WithdrawalOutOfRange(uint256 amount, uint256 deposited);
     error NotSettlement(address caller);
     error ExitOpen(uint64 since);
@@ -134,13 +116,9 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     error MintedFell(uint256 mintedWei, uint256 before);
     error SpentExceedsDeposited(address asset, uint256 spent, uint256 deposited);
     error EarnedExceedsSources(address asset, uint256 earned, uint256 sources);
-    error NotHeld(uint64 epoch);
-    error NothingClaimable();
-    error InvalidProof(address asset, address account, uint64 epoch);
+    error GrowthExceeded(address asset, uint256 growth, uint256 limit);
     error NothingToClaim(address asset, address account, uint256 earned);
     error ClaimsExceedEarned(address asset, uint256 claimed, uint256 earned);
-    error RootStopped(uint64 until);
-    error NoRoot();
     error NothingToExit(address asset, address account);
     error LeafNeeded(address asset, address account, uint64 firstDepositAt);
     error ReturnsExceedUnspent(address asset, uint256 returned, uint256 unspent);
@@ -207,8 +185,8 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         uint256 deadline,
         bytes calldata signature
     ) external returns (uint256 id) {
-        bytes memory message = abi.encode(
-            WITHDRAWAL_TYPEHASH, account, asset, amount, _useNonce(account), deadline
+        bytes32 message = keccak256(
+            abi.encode(WITHDRAWAL_TYPEHASH, account, asset, amount, _useNonce(account), deadline)
         );
         _requireSigned(account, message, deadline, signature);
         return _requestWithdrawal(account, asset, amount);
@@ -227,8 +205,8 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         uint256 deadline,
         bytes calldata signature
     ) external {
-        bytes memory message = abi.encode(
-            SPEND_LIMIT_TYPEHASH, account, deviceId, limit, _useNonce(account), deadline
+        bytes32 message = keccak256(
+            abi.encode(SPEND_LIMIT_TYPEHASH, account, deviceId, limit, _useNonce(account), deadline)
         );
         _requireSigned(account, message, deadline, signature);
         emit SpendLimitSet(account, deviceId, limit);
@@ -246,6 +224,7 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         if (exitAt != 0) revert ExitOpen(exitAt);
         uint256 before = mintedWei;
         if (mintedWei_ < before) revert MintedFell(mintedWei_, before);
+        _requireGrowth(token, epoch, mintedWei_ - before);
         mintedWei = mintedWei_;
         _takeTotals(epoch, mintedWei_, totals);
         lastFinalisedAt = uint64(block.timestamp);
@@ -258,20 +237,9 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IVault
-    /// @dev A root carries what every epoch before it earned, so the one to stop is the first that
-    /// waits and covers `epoch`; those behind it wait with it.
     function halt(uint64 epoch, uint64 until) external {
         _requireSettlement();
-        _promote();
-        if (_claimable.claimableAt != 0 && epoch <= _claimable.epoch) revert NotHeld(epoch);
-        if (_pending.claimableAt != 0 && epoch <= _pending.epoch) {
-            _delay(_pending, until);
-        } else if (_newest.claimableAt != 0 && epoch <= _newest.epoch) {
-            _delay(_newest, until);
-        } else {
-            revert NotHeld(epoch);
-        }
-        if (until > haltedUntil) haltedUntil = until;
+        _stopRoot(epoch, until);
     }
 
     // --- claims ------------------------------------------------------------------------------
@@ -288,7 +256,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         bytes32[] calldata proof
     ) external nonReentrant {
         Root storage current = _current();
-        if (current.claimableAt == 0) revert NothingClaimable();
         _requireLeaf(current, asset, account, earned, spent, proof);
         uint256 amount = _takeEarnings(asset, account, earned, current.epoch);
         if (amount == 0) revert NothingToClaim(asset, account, earned);
@@ -311,6 +278,8 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
 
     /// @notice Pays `account` its unclaimed earnings and unspent deposit by its leaf in the last
     /// finalised root. Anyone may call it once the exit is open.
+    /// @dev Nobody can stop it: the exit opens only when every hold and halt has passed, by the
+    /// bounds that Settlement checks at deployment.
     function exit(
         address asset,
         address account,
@@ -321,7 +290,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         _requireExit();
         Root storage last = _last();
         if (last.claimableAt == 0) revert NoRoot();
-        if (block.timestamp < haltedUntil) revert RootStopped(haltedUntil);
         _requireLeaf(last, asset, account, earned, spent, proof);
         uint256 amount = _takeEarnings(asset, account, earned, last.epoch);
         amount += _takeUnspent(asset, account, spent);
@@ -344,20 +312,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     }
 
     // --- views -------------------------------------------------------------------------------
-
-    /// @notice The root that claims are made against now.
-    function claimableRoot() external view returns (uint64 epoch, bytes32 root) {
-        Root storage current = _current();
-        if (current.claimableAt == 0) revert NothingClaimable();
-        return (current.epoch, current.root);
-    }
-
-    /// @notice The last finalised root, which the exit uses, and when its hold ends.
-    function lastRoot() external view returns (uint64 epoch, bytes32 root, uint64 claimableAt) {
-        Root storage last = _last();
-        if (last.claimableAt == 0) revert NoRoot();
-        return (last.epoch, last.root, last.claimableAt);
-    }
 
     /// @notice Sums over all accounts. Claimed, earned, spent and deposited in the sense of the
     /// payout tree; returned is what the exit paid back of unspent deposits.
@@ -390,12 +344,6 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
     /// @notice Every asset that can be deposited; the token first.
     function acceptedAssets() external view returns (address[] memory) {
         return _assets;
-    }
-
-    /// @notice EIP-712 domain separator, for those who sign.
-    // solhint-disable-next-line func-name-mixedcase
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparatorV4();
     }
 
     // --- inside ------------------------------------------------------------------------------
@@ -455,6 +403,9 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
             if (total.earned > sources) {
                 revert EarnedExceedsSources(total.asset, total.earned, sources);
             }
+            _requireGrowth(
+                total.asset, epoch, Math.max(total.earned - t.earned, total.spent - t.spent)
+            );
             t.earned = SafeCast.toUint128(total.earned);
             t.spent = SafeCast.toUint128(total.spent);
             _earnedBy[total.asset][epoch] = total.earned;
@@ -464,30 +415,16 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         if (newlyListed != 0) _listedCount = listed;
     }
 
-    /// @dev Puts a root behind those that still wait. It never overtakes one that was stopped.
-    function _takeRoot(Root memory root) private {
-        _promote();
-        if (_pending.claimableAt == 0) {
-            _pending = root;
-        } else {
-            if (root.claimableAt < _newest.claimableAt) root.claimableAt = _newest.claimableAt;
-            _newest = root;
-        }
-        emit RootAccepted(root.epoch, root.root, root.claimableAt);
-    }
-
-    /// @dev Writes down what `_current` works out: moves roots up whose hold has passed.
-    function _promote() private {
-        for (uint256 i = 0; i < 2 && _passed(_pending); ++i) {
-            _claimable = _pending;
-            _pending = _newest;
-            delete _newest;
-        }
-    }
-
-    function _delay(Root storage root, uint64 until) private {
-        if (until > root.claimableAt) root.claimableAt = until;
-        emit RootDelayed(root.epoch, root.claimableAt);
+    /// @dev The circuit breaker. The limit is the epoch's own or, where a vote has raised it since,
+    /// that of now: so a stopped epoch can go on after the vote.
+    function _requireGrowth(address asset, uint64 epoch, uint256 growth) private view {
+        if (growth == 0) return;
+        bytes32 key =
+            asset == token ? PolicyKeys.TOKEN_GROWTH_MAX_WEI : PolicyKeys.CURRENCY_GROWTH_MAX;
+        uint256 limit = SafeCast.toUint256(policy.valueAt(key, epoch));
+        if (growth <= limit) return;
+        limit = Math.max(limit, SafeCast.toUint256(policy.value(key)));
+        if (growth > limit) revert GrowthExceeded(asset, growth, limit);
     }
 
     /// @dev Books what `account` has not claimed of `earned`, under the ceiling of the root's epoch.
@@ -522,28 +459,11 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
         t.returned = SafeCast.toUint128(returned);
     }
 
-    /// @dev The root in force now: a later one only where every one before it has passed its hold.
-    function _current() private view returns (Root storage) {
-        if (!_passed(_pending)) return _claimable;
-        return _passed(_newest) ? _newest : _pending;
-    }
-
-    /// @dev The last finalised root, held or not.
-    function _last() private view returns (Root storage) {
-        if (_newest.claimableAt != 0) return _newest;
-        return _pending.claimableAt != 0 ? _pending : _claimable;
-    }
-
     /// @dev End of the last finalised epoch; 0 where none was.
     function _lastEnd() private view returns (uint256) {
         Root storage last = _last();
         if (last.claimableAt == 0) return 0;
         return policy.genesisTime() + (uint256(last.epoch) + 1) * policy.epochLength();
-    }
-
-    function _passed(Root storage root) private view returns (bool) {
-        uint64 claimableAt = root.claimableAt;
-        return claimableAt != 0 && claimableAt <= block.timestamp;
     }
 
     function _requireExit() private view {
@@ -552,33 +472,5 @@ contract Vault is IVault, EIP712, Nonces, ReentrancyGuardTransient {
 
     function _requireSettlement() private view {
         if (msg.sender != settlement) revert NotSettlement(msg.sender);
-    }
-
-    function _requireSigned(
-        address account,
-        bytes memory message,
-        uint256 deadline,
-        bytes calldata signature
-    ) private view {
-        if (block.timestamp > deadline) revert SignatureExpired(deadline);
-        bytes32 digest = _hashTypedDataV4(keccak256(message));
-        if (!SignatureChecker.isValidSignatureNowCalldata(account, digest, signature)) {
-            revert InvalidSignature(account);
-        }
-    }
-
-    /// @dev OpenZeppelin's StandardMerkleTree: double hash of (asset, account, earned, spent).
-    function _requireLeaf(
-        Root storage root,
-        address asset,
-        address account,
-        uint256 earned,
-        uint256 spent,
-        bytes32[] calldata proof
-    ) private view {
-        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(asset, account, earned, spent))));
-        if (!MerkleProof.verifyCalldata(proof, root.root, leaf)) {
-            revert InvalidProof(asset, account, root.epoch);
-        }
     }
 }

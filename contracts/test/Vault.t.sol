@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {PayoutRoots} from "../src/PayoutRoots.sol";
+import {Signed} from "../src/Signed.sol";
 import {Vault} from "../src/Vault.sol";
 import {AssetTotal} from "../src/Types.sol";
 import {ContractSigner} from "./kit/Signers.sol";
@@ -175,7 +177,7 @@ contract VaultTest is VaultBench {
         vm.expectEmit(address(vault));
         emit WithdrawalRequested(1, address(euro), signer, 5);
         vault.requestWithdrawalFor(signer, address(euro), 5, GENESIS, signature);
-        vm.expectRevert(abi.encodeWithSelector(Vault.InvalidSignature.selector, signer));
+        vm.expectRevert(abi.encodeWithSelector(Signed.InvalidSignature.selector, signer));
         vault.requestWithdrawalFor(signer, address(euro), 5, GENESIS, signature);
         signature = signed(OWNER_KEY, limitDigest(signer, 1));
         vm.expectEmit(address(vault));
@@ -195,11 +197,11 @@ contract VaultTest is VaultBench {
     function test_refuses_late_and_foreign_signatures() external {
         depositAs(signer, 17);
         bytes memory signature = signed(OWNER_KEY + 1, limitDigest(signer, 0));
-        vm.expectRevert(abi.encodeWithSelector(Vault.InvalidSignature.selector, signer));
+        vm.expectRevert(abi.encodeWithSelector(Signed.InvalidSignature.selector, signer));
         vault.setSpendLimitFor(signer, 3, 7, GENESIS, signature);
         signature = signed(OWNER_KEY, withdrawalDigest(signer, 0));
         vm.warp(GENESIS + 1);
-        vm.expectRevert(abi.encodeWithSelector(Vault.SignatureExpired.selector, GENESIS));
+        vm.expectRevert(abi.encodeWithSelector(Signed.SignatureExpired.selector, GENESIS));
         vault.requestWithdrawalFor(signer, address(euro), 5, GENESIS, signature);
     }
 
@@ -297,14 +299,14 @@ contract VaultTest is VaultBench {
     }
 
     function test_a_root_waits_for_its_hold() external {
-        vm.expectRevert(abi.encodeWithSelector(Vault.NothingClaimable.selector));
+        vm.expectRevert(abi.encodeWithSelector(PayoutRoots.NothingClaimable.selector));
         vault.claimableRoot();
-        vm.expectRevert(abi.encodeWithSelector(Vault.NoRoot.selector));
+        vm.expectRevert(abi.encodeWithSelector(PayoutRoots.NoRoot.selector));
         vault.lastRoot();
         vm.warp(GENESIS);
         vault.finalise(0, 0, 0, none);
         vm.warp(GENESIS + HOLD - 1);
-        vm.expectRevert(abi.encodeWithSelector(Vault.NothingClaimable.selector));
+        vm.expectRevert(abi.encodeWithSelector(PayoutRoots.NothingClaimable.selector));
         vault.claim(address(euro), alice, 1, 0, new bytes32[](0));
         vm.warp(GENESIS + HOLD);
         vm.assertEq(current(), 0, "claimable");
@@ -396,9 +398,9 @@ contract VaultTest is VaultBench {
         vm.warp(GENESIS);
         vault.finalise(0, 0, 0, none);
         vm.warp(GENESIS + HOLD);
-        vm.expectRevert(abi.encodeWithSelector(Vault.NotHeld.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(PayoutRoots.NotHeld.selector, 0));
         vault.halt(0, GENESIS + HALT);
-        vm.expectRevert(abi.encodeWithSelector(Vault.NotHeld.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(PayoutRoots.NotHeld.selector, 1));
         vault.halt(1, GENESIS + HALT);
     }
 
@@ -462,7 +464,7 @@ contract VaultTest is VaultBench {
         if (earned == honest.earned && spent == honest.spent && account == honest.account) return;
         bytes32[] memory proof = PayoutTree.proof(leaves, honest);
         vm.expectRevert(
-            abi.encodeWithSelector(Vault.InvalidProof.selector, address(euro), account, 0)
+            abi.encodeWithSelector(PayoutRoots.InvalidProof.selector, address(euro), account, 0)
         );
         vault.claim(address(euro), account, earned, spent, proof);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {PayoutRoots} from "../src/PayoutRoots.sol";
 import {Vault} from "../src/Vault.sol";
 import {AssetTotal} from "../src/Types.sol";
 import {PayoutTree} from "./kit/PayoutTree.sol";
@@ -48,7 +49,7 @@ contract VaultExitTest is VaultBench {
         vault.enterExit();
         vault.exitWithoutLeaf(address(euro), alice);
         vm.assertEq(euro.balanceOf(alice), 100, "everything back");
-        vm.expectRevert(abi.encodeWithSelector(Vault.NoRoot.selector));
+        vm.expectRevert(abi.encodeWithSelector(PayoutRoots.NoRoot.selector));
         vault.exit(address(euro), alice, 0, 0, new bytes32[](0));
     }
 
@@ -107,34 +108,36 @@ contract VaultExitTest is VaultBench {
         exitLeaf(1);
     }
 
-    function test_a_root_in_its_hold_counts_at_the_exit() external {
-        settled();
-        claimAfterHold();
+    /// @dev Whatever hold and halt the bounds allow: when the exit opens, both have passed, and it
+    /// pays against the last root.
+    function testFuzz_no_halt_outlasts_the_wait_for_the_exit(
+        uint256 hold,
+        uint256 halted,
+        uint256 wait,
+        uint256 after_
+    ) external {
+        hold = within(hold, 1, 300_000);
+        halted = within(halted, 0, 300_000);
+        wait = within(wait, 600_000, 700_000);
         vm.prank(governance);
-        policy.set("hold_s", 2_000_000); // longer than the exit takes to open
-        vm.warp(endOf(1) + GRACE + CONFIRM);
-        leaves[1].earned = 64;
-        finaliseLeaves(1, 0);
-        openExit();
-        exitLeaf(1);
-        vm.assertEq(euro.balanceOf(bob), 64, "by the last root");
-    }
-
-    function claimAfterHold() private {
-        vm.warp(block.timestamp + HOLD);
-        claimLeaf(1);
-    }
-
-    function test_a_halted_root_makes_the_exit_wait() external {
+        policy.set("hold_s", int256(hold));
+        vm.prank(governance);
+        policy.set("exit_after_s", int256(wait));
         settled();
-        uint64 until = uint64(block.timestamp) + EXIT_AFTER + 10_000;
-        vault.halt(0, until);
-        openExit();
-        vm.expectRevert(abi.encodeWithSelector(Vault.RootStopped.selector, until));
+        uint256 opensAt = block.timestamp + wait;
+        vm.warp(block.timestamp + within(after_, 0, hold - 1)); // in the hold
+        vault.halt(0, uint64(block.timestamp + halted));
+        vm.warp(opensAt - 1);
+        vm.expectRevert(abi.encodeWithSelector(Vault.ExitTooEarly.selector, opensAt));
+        vault.enterExit();
+        vm.warp(opensAt);
+        vault.enterExit();
+        (uint64 epoch,) = vault.claimableRoot();
+        vm.assertEq(epoch, 0, "in force when the exit opens");
         exitLeaf(0);
-        vm.warp(until);
-        exitLeaf(0);
-        vm.assertEq(euro.balanceOf(alice), 34, "paid after the halt");
+        exitLeaf(1);
+        vm.assertEq(euro.balanceOf(alice), 34, "alice");
+        vm.assertEq(euro.balanceOf(bob), 59, "bob");
     }
 
     function test_who_came_after_the_last_epoch_needs_no_leaf() external {
@@ -172,7 +175,7 @@ contract VaultExitTest is VaultBench {
         );
         exitLeaf(0);
         vm.expectRevert(
-            abi.encodeWithSelector(Vault.InvalidProof.selector, address(euro), alice, 0)
+            abi.encodeWithSelector(PayoutRoots.InvalidProof.selector, address(euro), alice, 0)
         );
         vault.exit(address(euro), alice, 0, 59, new bytes32[](0));
     }
