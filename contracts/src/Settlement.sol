@@ -2,9 +2,11 @@
 pragma solidity 0.8.37;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {SignedMath} from "@openzeppelin/contracts/utils/math/SignedMath.sol";
 import {INodes} from "./interfaces/INodes.sol";
 import {IPolicy} from "./interfaces/IPolicy.sol";
 import {ICommonsToken} from "./interfaces/ICommonsToken.sol";
+import {ISettlement} from "./interfaces/ISettlement.sol";
 import {IVault} from "./interfaces/IVault.sol";
 import {PolicyKeys} from "./PolicyKeys.sol";
 import {Range, Result, Tip} from "./Types.sol";
@@ -20,9 +22,9 @@ import {Range, Result, Tip} from "./Types.sol";
 /// a log's ranges are adjacent: each starts where the one before ended.
 /// Loops: TIPS_MAX tips a confirmation; per epoch fewer than TIPS_MAX * 1e6 / quorum_ppm logs can
 /// reach a quorum, each with at most as many sizes as there are verifiers (Nodes.VERIFIERS_MAX).
-contract Settlement {
+contract Settlement is ISettlement {
     /// @notice Wiring, fixed for ever.
-    /// @param guardian Who may stop a root in its hold period, zero for nobody.
+    /// @param guardian Who may stop a root in its hold period: the Guardian; zero for nobody.
     /// @param manifestHash Hash of the network's manifest.
     struct Config {
         address token;
@@ -76,7 +78,7 @@ contract Settlement {
     IPolicy public immutable policy;
     address public immutable token;
     address public immutable devices;
-    /// @notice Who may stop a root in its hold period.
+    /// @inheritdoc ISettlement
     address public immutable guardian;
     /// @notice Unix second at which epoch 0 starts.
     uint64 public immutable genesisTime;
@@ -261,8 +263,8 @@ contract Settlement {
         e.holdEnds = vault.finalise(epoch, result.payoutRoot, result.mintedWei, result.totals);
     }
 
-    /// @notice Stops a root in its hold period, once, for Policy's `halt_s`: at the guardian's word,
-    /// or when verifiers who could have prevented a quorum call it.
+    /// @inheritdoc ISettlement
+    /// @dev At the guardian's word, or when verifiers who could have prevented a quorum call it.
     function halt(uint64 epoch) external {
         Epoch storage e = _epochs[epoch];
         if (block.timestamp >= e.holdEnds) revert NotInHold(epoch, e.holdEnds);
@@ -452,9 +454,14 @@ contract Settlement {
         if (expected != address(this)) revert WrongWiring(config.vault, address(this), expected);
         expected = ICommonsToken(config.token).minter();
         if (expected != config.vault) revert WrongWiring(config.token, config.vault, expected);
+        address bonds = INodes(config.nodes).bondAsset() == config.token ? config.nodes : address(0);
+        expected = ICommonsToken(config.token).bonds();
+        if (expected != bonds) revert WrongWiring(config.token, bonds, expected);
     }
 
-    /// @dev Bounds are for ever, so what they allow no vote can make unsafe.
+    /// @dev Bounds are for ever, so what they allow no vote can make unsafe. The exit opens only when
+    /// every hold and halt of what was finalised has passed, so that no guardian can delay it; and
+    /// what the guardian stopped comes into force before it can stop anything again.
     function _checkPolicy(IPolicy p, uint64 genesis, uint64 length) private view {
         if (p.genesisTime() != genesis || p.epochLength() != length) {
             revert WrongSchedule(p.genesisTime(), p.epochLength());
@@ -464,9 +471,14 @@ contract Settlement {
         _checkBounds(p, PolicyKeys.CONFIRM_S, 1, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.HOLD_S, 0, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.HALT_S, 0, DURATION_MAX_S);
-        _checkBounds(p, PolicyKeys.EXIT_AFTER_S, 1, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.UNBONDING_S, 0, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.VERIFIER_BOND_MIN, 0, type(int208).max);
+        _checkBounds(p, PolicyKeys.CURRENCY_GROWTH_MAX, 0, type(int256).max);
+        _checkBounds(p, PolicyKeys.TOKEN_GROWTH_MAX_WEI, 0, type(int256).max);
+        (, int256 hold) = p.bounds(PolicyKeys.HOLD_S);
+        (, int256 halted) = p.bounds(PolicyKeys.HALT_S);
+        _checkBounds(p, PolicyKeys.EXIT_AFTER_S, SignedMath.max(hold + halted, 1), DURATION_MAX_S);
+        _checkBounds(p, PolicyKeys.GUARDIAN_COOLDOWN_S, halted + 1, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.RULES, type(int256).min, type(int256).max);
     }
 

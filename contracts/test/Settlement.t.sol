@@ -76,31 +76,27 @@ contract SettlementTest is World {
                 Settlement.WrongWiring.selector, address(vault), next, address(settlement)
             )
         );
-        new Settlement(config());
+        new Settlement(config(address(guardian)));
     }
 
     function test_refuses_a_token_of_another_vault() external {
-        CommonsToken other =
-            new CommonsToken("C", "C", allocations(), guardian, CAP, EMISSION, HALF_LIFE);
-        Settlement.Config memory c = config();
+        CommonsToken other = createToken(holder, address(nodes));
+        Settlement.Config memory c = config(address(guardian));
         c.token = address(other);
         // A vault that names the settlement to come: only the token is wrong.
         c.vault = address(new VaultOf());
         VaultOf(c.vault).name(vm.computeCreateAddress(address(this), vm.getNonce(address(this))));
         vm.expectRevert(
-            abi.encodeWithSelector(
-                Settlement.WrongWiring.selector, address(other), c.vault, guardian
-            )
+            abi.encodeWithSelector(Settlement.WrongWiring.selector, address(other), c.vault, holder)
         );
         new Settlement(c);
     }
 
     function deployWith(Parameter[] memory list, uint64 length, bytes memory refusal) private {
-        Settlement.Config memory c = config();
+        Settlement.Config memory c = config(address(guardian));
         VaultOf other = new VaultOf();
         c.vault = address(other);
-        c.token =
-            address(new CommonsToken("C", "C", allocations(), c.vault, CAP, EMISSION, HALF_LIFE));
+        c.token = address(createToken(c.vault, address(0)));
         c.policy = address(new Policy(governance, founder, list, GENESIS, length));
         other.name(vm.computeCreateAddress(address(this), vm.getNonce(address(this))));
         vm.expectRevert(refusal);
@@ -115,22 +111,22 @@ contract SettlementTest is World {
 
     function test_refuses_bounds_that_a_vote_could_abuse() external {
         Parameter[] memory list = parameters();
-        list[6].min = 500_000; // two halves could each finalise
+        list[placeOf(list, "quorum_ppm")].min = 500_000; // two halves could each finalise
         bytes memory refusal = abi.encodeWithSelector(
             Settlement.UnsafeBounds.selector, bytes32("quorum_ppm"), 500_000, 1_000_000
         );
         deployWith(list, LENGTH, refusal);
         list = parameters();
-        list[2].min = -1;
+        list[placeOf(list, "hold_s")].min = -1;
         refusal = abi.encodeWithSelector(
-            Settlement.UnsafeBounds.selector, bytes32("hold_s"), -1, 31_536_000
+            Settlement.UnsafeBounds.selector, bytes32("hold_s"), -1, 300_000
         );
         deployWith(list, LENGTH, refusal);
     }
 
     function test_refuses_a_policy_without_a_key() external {
         Parameter[] memory list = parameters();
-        list[3].key = "something else";
+        list[placeOf(list, "halt_s")].key = "something else";
         bytes memory refusal =
             abi.encodeWithSelector(Policy.NotDefined.selector, bytes32("halt_s"), 0);
         deployWith(list, LENGTH, refusal);
@@ -475,8 +471,8 @@ contract SettlementTest is World {
     function test_strangers_attest_nothing() external {
         closeEmpty(0);
         Result memory r = plainResult(0);
-        vm.expectRevert(abi.encodeWithSelector(Settlement.NotVerifier.selector, guardian, 0));
-        vm.prank(guardian);
+        vm.expectRevert(abi.encodeWithSelector(Settlement.NotVerifier.selector, holder, 0));
+        vm.prank(holder);
         settlement.attest(0, r);
     }
 
@@ -554,11 +550,12 @@ contract SettlementTest is World {
         uint64 until = uint64(block.timestamp) + HALT;
         vm.expectEmit(address(settlement));
         emit Halted(0, until);
-        vm.prank(guardian);
-        settlement.halt(0);
-        vm.assertEq(vault.haltedUntil(), until, "vault");
+        vm.prank(holder);
+        guardian.halt(0);
+        (,, uint64 claimableAt) = vault.lastRoot();
+        vm.assertEq(claimableAt, until, "the root waits");
         vm.expectRevert(abi.encodeWithSelector(Settlement.AlreadyHalted.selector, 0));
-        vm.prank(guardian);
+        vm.prank(address(guardian));
         settlement.halt(0);
     }
 
@@ -583,14 +580,14 @@ contract SettlementTest is World {
     function test_stops_only_in_the_hold_period() external {
         closeEmpty(0);
         vm.expectRevert(abi.encodeWithSelector(Settlement.NotInHold.selector, 0, 0));
-        vm.prank(guardian);
-        settlement.halt(0);
+        vm.prank(holder);
+        guardian.halt(0);
         agree(0, plainResult(0));
         uint256 holdEnds = block.timestamp + HOLD;
         vm.warp(holdEnds);
         vm.expectRevert(abi.encodeWithSelector(Settlement.NotInHold.selector, 0, holdEnds));
-        vm.prank(guardian);
-        settlement.halt(0);
+        vm.prank(holder);
+        guardian.halt(0);
     }
 
     function test_strangers_stop_nothing() external {

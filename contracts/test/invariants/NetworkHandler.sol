@@ -40,6 +40,8 @@ contract NetworkHandler is World {
             members.push(named(string.concat("member ", string(abi.encodePacked(48 + i)))));
         }
         assets = [address(euro), address(token)];
+        vm.prank(governance);
+        policy.set("currency_growth_max", 1e30);
         vm.warp(GENESIS);
     }
 
@@ -122,8 +124,8 @@ contract NetworkHandler is World {
         (uint64 holdEnds, bool halted) = settlement.holdOf(epochs - 1);
         if (halted || block.timestamp >= holdEnds) return;
         if (seed % 2 == 0) {
-            vm.prank(guardian);
-            settlement.halt(epochs - 1);
+            vm.prank(holder);
+            try guardian.halt(epochs - 1) {} catch {}
             return;
         }
         for (uint256 i = 2; i < 4; ++i) {
@@ -147,7 +149,6 @@ contract NetworkHandler is World {
     function exit(uint256 seed) external {
         if (vault.exitAt() == 0) return;
         (address asset, address member) = choose(seed);
-        if (epochs > 0 && block.timestamp < vault.haltedUntil()) vm.warp(vault.haltedUntil());
         depart(asset, member);
     }
 
@@ -160,7 +161,6 @@ contract NetworkHandler is World {
             vm.warp(block.timestamp + EXIT_AFTER + LENGTH);
             vault.enterExit();
         }
-        if (block.timestamp < vault.haltedUntil()) vm.warp(vault.haltedUntil());
         for (uint256 a = 0; a < 2; ++a) {
             uint256 sources = assets[a] == address(token) ? minted : 0;
             uint256 earned = 0;

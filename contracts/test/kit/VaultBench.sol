@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {CommonsToken} from "../../src/CommonsToken.sol";
 import {Policy} from "../../src/Policy.sol";
 import {Vault} from "../../src/Vault.sol";
 import {TestEuro} from "../../src/test-assets/TestEuro.sol";
@@ -27,7 +26,7 @@ abstract contract VaultBench is World {
         odd = new OddAsset(10);
         policy = new Policy(governance, founder, parameters(), GENESIS, LENGTH);
         address vaultAt = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        token = new CommonsToken("Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE);
+        token = createToken(vaultAt, address(0));
         address[] memory assets = new address[](2);
         assets[0] = address(euro);
         assets[1] = address(odd);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {CommonsToken} from "../../src/CommonsToken.sol";
 import {Devices} from "../../src/Devices.sol";
+import {Guardian} from "../../src/Guardian.sol";
 import {Nodes} from "../../src/Nodes.sol";
 import {Policy} from "../../src/Policy.sol";
 import {Settlement} from "../../src/Settlement.sol";
@@ -11,8 +12,8 @@ import {TestEuro} from "../../src/test-assets/TestEuro.sol";
 import {Allocation, AssetTotal, Parameter, Result, Tip} from "../../src/Types.sol";
 import {Test} from "./Test.sol";
 
-/// @notice A whole network: seven contracts, two gateways, four verifiers. Numbers are primes where
-/// they can be, so that a mixed-up term shows.
+/// @notice A whole network but its government: `governance` stands for the timelock. Two gateways,
+/// four verifiers. Numbers are primes where they can be, so that a mixed-up term shows.
 abstract contract World is Test {
     uint64 internal constant GENESIS = 1_000_003;
     uint64 internal constant LENGTH = 907;
@@ -21,12 +22,17 @@ abstract contract World is Test {
     uint64 internal constant HOLD = 307;
     uint64 internal constant HALT = 601;
     uint64 internal constant EXIT_AFTER = 604_801;
+    uint64 internal constant COOLDOWN = 302_443;
+    uint64 internal constant TERM = 7_776_031;
     uint64 internal constant UNBONDING = 86_413;
     uint256 internal constant QUORUM_PPM = 666_667;
     uint256 internal constant BOND_MIN = 1_000e18;
     uint256 internal constant CAP = 1_000_000_007e18;
     uint256 internal constant EMISSION = 10_007e18;
     uint64 internal constant HALF_LIFE = 11;
+    uint64 internal constant HALF_LIFE_MAX = 997;
+    uint256 internal constant EURO_GROWTH = 10_000_019e6;
+    uint256 internal constant TOKEN_GROWTH = 500_009e18;
     bytes32 internal constant RULES = keccak256("rules, first version");
 
     bytes32 internal constant LOG_A = bytes32(uint256(0xA));
@@ -34,7 +40,7 @@ abstract contract World is Test {
 
     address internal immutable governance = named("governance");
     address internal immutable founder = named("founder");
-    address internal immutable guardian = named("guardian");
+    address internal immutable holder = named("guardian's holder");
     address internal immutable gatewayA = named("gateway A");
     address internal immutable gatewayB = named("gateway B");
     address internal immutable treasury = named("treasury");
@@ -45,6 +51,7 @@ abstract contract World is Test {
     Nodes internal nodes;
     Vault internal vault;
     Settlement internal settlement;
+    Guardian internal guardian;
     TestEuro internal euro;
     address[] internal verifiers;
 
@@ -55,16 +62,35 @@ abstract contract World is Test {
         uint64 nonce = vm.getNonce(address(this));
         address vaultAt = vm.computeCreateAddress(address(this), nonce + 4);
         address settlementAt = vm.computeCreateAddress(address(this), nonce + 5);
+        address guardianAt = vm.computeCreateAddress(address(this), nonce + 6);
         policy = new Policy(governance, founder, parameters(), GENESIS, LENGTH);
-        token = new CommonsToken("Commons", "CMN", allocations(), vaultAt, CAP, EMISSION, HALF_LIFE);
+        token = createToken(vaultAt, vm.computeCreateAddress(address(this), nonce + 3));
         devices = new Devices(governance, founder, GENESIS);
         nodes = new Nodes(address(token), address(policy));
         address[] memory assets = new address[](1);
         assets[0] = address(euro);
         vault = new Vault(address(token), address(policy), settlementAt, assets);
-        settlement = new Settlement(config());
+        settlement = new Settlement(config(guardianAt));
+        guardian = new Guardian(
+            governance,
+            founder,
+            GENESIS,
+            settlementAt,
+            address(policy),
+            holder,
+            uint64(block.timestamp) + TERM
+        );
         vm.assertEq(address(vault), vaultAt, "vault address");
         vm.assertEq(address(settlement), settlementAt, "settlement address");
+        vm.assertEq(address(guardian), guardianAt, "guardian address");
+    }
+
+    /// @dev A token of the network's policy, minted by `vaultAt`, bonded in `nodesAt`.
+    function createToken(address vaultAt, address nodesAt) internal returns (CommonsToken) {
+        CommonsToken.Wiring memory wiring = CommonsToken.Wiring({
+            minter: vaultAt, bonds: nodesAt, treasury: treasury, policy: address(policy)
+        });
+        return new CommonsToken("Commons", "CMN", allocations(), wiring, CAP, EMISSION);
     }
 
     /// @dev Two gateways; four verifiers with stakes of which any three are a quorum, no two.
@@ -172,14 +198,14 @@ abstract contract World is Test {
 
     // --- deployment arguments ----------------------------------------------------------------
 
-    function config() internal view returns (Settlement.Config memory) {
+    function config(address guardianAt) internal view returns (Settlement.Config memory) {
         return Settlement.Config({
             token: address(token),
             devices: address(devices),
             nodes: address(nodes),
             vault: address(vault),
             policy: address(policy),
-            guardian: guardian,
+            guardian: guardianAt,
             genesisTime: GENESIS,
             epochLength: LENGTH,
             manifestHash: keccak256("manifest")
@@ -192,23 +218,37 @@ abstract contract World is Test {
     }
 
     function parameters() internal pure returns (Parameter[] memory list) {
-        list = new Parameter[](9);
-        list[0] = duration("grace_s", GRACE, 0);
-        list[1] = duration("confirm_s", CONFIRM, 1);
-        list[2] = duration("hold_s", HOLD, 0);
-        list[3] = duration("halt_s", HALT, 0);
-        list[4] = duration("exit_after_s", EXIT_AFTER, 604_800);
-        list[5] = duration("unbonding_s", UNBONDING, 86_400);
+        list = new Parameter[](18);
+        list[0] = duration("grace_s", GRACE, 0, 300_000);
+        list[1] = duration("confirm_s", CONFIRM, 1, 300_000);
+        list[2] = duration("hold_s", HOLD, 0, 300_000);
+        list[3] = duration("halt_s", HALT, 0, 300_000);
+        list[4] = duration("exit_after_s", EXIT_AFTER, 600_000, 31_536_000);
+        list[5] = duration("unbonding_s", UNBONDING, 86_400, 31_536_000);
         list[6] = Parameter("quorum_ppm", int256(QUORUM_PPM), 500_001, 1_000_000);
         list[7] = Parameter("verifier_bond_min", int256(BOND_MIN), 0, 1e27);
         list[8] = Parameter("rules", int256(uint256(RULES)), type(int256).min, type(int256).max);
+        list[9] = Parameter("half_life_epochs", int256(uint256(HALF_LIFE)), 1, int64(HALF_LIFE_MAX));
+        list[10] = Parameter("currency_growth_max", int256(EURO_GROWTH), 1, 1e30);
+        list[11] = Parameter("token_growth_max_wei", int256(TOKEN_GROWTH), 1e18, 1e30);
+        list[12] = duration("guardian_cooldown_s", COOLDOWN, 300_001, 31_536_000);
+        list[13] = duration("voting_delay_s", 3_607, 0, 1_209_600);
+        list[14] = duration("voting_period_s", 7_211, 3_600, 2_592_000);
+        list[15] = duration("timelock_delay_s", 3_613, 3_600, 2_592_000);
+        list[16] = Parameter("proposal_threshold_ppm", 1_009, 0, 100_000);
+        list[17] = Parameter("vote_quorum_ppm", 100_003, 10_000, 500_000);
     }
 
-    function duration(bytes32 key, uint64 value, int256 min)
+    /// @dev Position of a parameter in a list.
+    function placeOf(Parameter[] memory list, bytes32 key) internal pure returns (uint256 place) {
+        while (list[place].key != key) ++place; // out of bounds where it is missing
+    }
+
+    function duration(bytes32 key, uint64 value, int256 min, int256 max)
         internal
         pure
         returns (Parameter memory)
     {
-        return Parameter({key: key, value: int256(uint256(value)), min: min, max: 31_536_000});
+        return Parameter({key: key, value: int256(uint256(value)), min: min, max: max});
     }
 }
