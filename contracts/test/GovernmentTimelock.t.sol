@@ -143,9 +143,7 @@ contract GovernmentTimelockTest is GovernmentWorld {
             timelock.schedule(address(thing), 0, touch(), 0, SALT, REPLACEMENT_DELAY);
             vm.expectRevert(lacks(callers[i], proposer));
             vm.prank(callers[i]);
-            timelock.scheduleBatch(
-                p.targets, p.values, p.calldatas, 0, "other", REPLACEMENT_DELAY
-            );
+            timelock.scheduleBatch(p.targets, p.values, p.calldatas, 0, "other", REPLACEMENT_DELAY);
             vm.expectRevert(lacks(callers[i], canceller));
             vm.prank(callers[i]);
             timelock.cancel(id);

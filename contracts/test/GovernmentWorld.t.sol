@@ -291,8 +291,7 @@ abstract contract GovernmentWorld is Test {
         view
         returns (bytes32)
     {
-        bytes memory message =
-            abi.encode(governor.BALLOT_TYPEHASH(), id, support, voter, nonce);
+        bytes memory message = abi.encode(governor.BALLOT_TYPEHASH(), id, support, voter, nonce);
         return typedData(separator(), message);
     }
 
