@@ -8,6 +8,7 @@ needed is taken back with it, so the router can never take more than was meant.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -41,7 +42,7 @@ from commonworks.chain.uniswap import (
     quote_buy,
     quote_sell,
 )
-from commonworks.errors import Conflict, NotFound, require
+from commonworks.errors import Conflict, NotFound, Unavailable, require
 
 NO_POOL: Final = bytes(20)
 """What the factory answers for two assets that have no pool."""
@@ -162,17 +163,19 @@ class Exchange:
         over or the pool is empty: nothing was swapped then. NotFound when there is no pool.
         Unavailable as `Sender.send`: the swap may still be carried out until the deadline.
         """
+        pool = await self.pool()
+        quote = quote_sell(amount_in, pool.reserves)
         calls = self.sell_calls(_address(account), amount_in, min_out, deadline)
-        quote = await self.quote_sell(amount_in)
-        return await self._trade(account, quote, amount_in, calls)
+        return await self._trade(account, pool.pair, quote, amount_in, calls)
 
     async def buy(
         self, account: LocalAccount, amount_out: int, max_in: int, deadline: int
     ) -> Trade:
         """Buy exactly `amount_out` of token for at most `max_in` of currency; raises as `sell`."""
+        pool = await self.pool()
+        quote = quote_buy(amount_out, pool.reserves)
         calls = self.buy_calls(_address(account), amount_out, max_in, deadline)
-        quote = await self.quote_buy(amount_out)
-        return await self._trade(account, quote, max_in, calls)
+        return await self._trade(account, pool.pair, quote, max_in, calls)
 
     def sell_calls(
         self, account: bytes, amount_in: int, min_out: int, deadline: int
@@ -202,7 +205,12 @@ class Exchange:
         return bytes(await _ask(endpoint, block, factory, GET_PAIR, self.token, self.currency))
 
     async def _trade(
-        self, account: LocalAccount, quote: Quote, most: int, calls: tuple[Call, Call]
+        self,
+        account: LocalAccount,
+        pair: bytes,
+        quote: Quote,
+        most: int,
+        calls: tuple[Call, Call],
     ) -> Trade:
         """Swap with an allowance of `most` that is there for this swap only."""
         asset = self.token if quote.side is Side.SELL else self.currency
@@ -217,30 +225,37 @@ class Exchange:
             )
         allow, swap = calls
         granted = await self._read(asset, ALLOWANCE, owner, self.router)
-        if granted < most:
-            await self._allow(sender, asset, allow, granted)
-        try:
-            receipt = await sender.send(swap)
-        except Conflict as error:
-            raise explained(error) from error
-        finally:
-            if granted < most and await self._read(asset, ALLOWANCE, owner, self.router):
+        own_allowance = granted < most
+        if own_allowance:
+            if granted:  # some assets change an allowance only from or to nothing
                 await sender.send(self._approval(asset, 0))
-        return await self._traded(receipt, quote.side, asset, owner)
+            await sender.send(allow)
+        try:
+            trade = self._traded(await sender.send(swap), pair, quote.side, owner)
+        except Conflict as error:
+            if own_allowance:
+                await self._take_back(sender, asset)
+            raise explained(error) from error
+        if own_allowance:
+            await self._take_back(sender, asset)
+        return trade
 
-    async def _allow(self, sender: Sender, asset: bytes, allow: Call, granted: int) -> None:
-        """Grant an allowance; some assets change one only from or to nothing."""
-        if granted:
-            await sender.send(self._approval(asset, 0))
-        await sender.send(allow)
+    async def _take_back(self, sender: Sender, asset: bytes) -> None:
+        """Let the router take nothing any more.
 
-    async def _traded(self, receipt: Receipt, side: Side, asset: bytes, owner: bytes) -> Trade:
+        The trade is decided already, and whoever asked for it must learn how: where this fails,
+        the allowance stays for the next trade, and nobody but its owner can use it.
+        """
+        with suppress(Conflict, Unavailable):
+            if await self._read(asset, ALLOWANCE, sender.address, self.router):
+                await sender.send(self._approval(asset, 0))
+
+    def _traded(self, receipt: Receipt, pair: bytes, side: Side, owner: bytes) -> Trade:
         """Return what a swap did.
 
         What came out is in the pair's own event. What went in is what the account transferred:
         the event also counts as paid in whatever strangers gave to the pair before.
         """
-        pair = await self.endpoints.run(lambda e: self._pair(e, receipt.block))
         swaps = [
             SWAPPED.log_fields(log.topics[1:], log.data)
             for log in receipt.logs
@@ -248,6 +263,7 @@ class Exchange:
         ]
         require(len(swaps) == 1, "a trade of one path through one pool writes one Swap")
         lower_out, higher_out = cast(int, swaps[0]["3"]), cast(int, swaps[0]["4"])
+        asset = self.token if side is Side.SELL else self.currency
         paid = [
             cast(int, TRANSFERRED.log_fields(log.topics[1:], log.data)["2"])
             for log in receipt.logs
