@@ -3,14 +3,12 @@ pragma solidity 0.8.37;
 
 import {IGovernor} from "@openzeppelin/contracts/governance/IGovernor.sol";
 import {IVotes} from "@openzeppelin/contracts/governance/utils/IVotes.sol";
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
-import {ERC20Votes} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Votes.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {CommonsGovernor} from "../src/CommonsGovernor.sol";
 import {CommonsTimelock} from "../src/CommonsTimelock.sol";
+import {CommonsToken} from "../src/CommonsToken.sol";
 import {Membership} from "../src/Membership.sol";
 import {Policy} from "../src/Policy.sol";
-import {Parameter} from "../src/Types.sol";
+import {Allocation, Parameter} from "../src/Types.sol";
 import {Test} from "./kit/Test.sol";
 
 /// @notice Cheat codes that only the tests of the government use.
@@ -24,36 +22,6 @@ interface GovernmentVm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function deal(address account, uint256 balance) external;
-}
-
-/// @notice A token of which only the votes matter: everybody votes for itself.
-contract VotingToken is ERC20, ERC20Votes {
-    constructor() ERC20("Voting", "VOTE") EIP712("Voting", "1") {}
-
-    function mint(address to, uint256 amount) external {
-        _mint(to, amount);
-    }
-
-    function delegates(address account) public view override returns (address) {
-        address chosen = super.delegates(account);
-        return chosen == address(0) ? account : chosen;
-    }
-
-    function clock() public view override returns (uint48) {
-        return uint48(block.timestamp);
-    }
-
-    // solhint-disable-next-line func-name-mixedcase
-    function CLOCK_MODE() public pure override returns (string memory) {
-        return "mode=timestamp";
-    }
-
-    function _update(address from, address to, uint256 amount)
-        internal
-        override(ERC20, ERC20Votes)
-    {
-        super._update(from, to, amount);
-    }
 }
 
 /// @notice Anything that governance might call: it remembers who called.
@@ -82,6 +50,7 @@ abstract contract GovernmentWorld is Test {
     uint256 internal constant EXIT_AFTER = 1_296_011;
     uint256 internal constant REPLACEMENT_DELAY = EXIT_AFTER + TIMELOCK_DELAY;
     uint256 internal constant LIFE = 30 days;
+    uint256 internal constant RESERVE = 2 ** 129;
     bytes32 internal constant FEE = "energy.fee_ppm";
 
     uint8 internal constant AGAINST = 0;
@@ -103,7 +72,7 @@ abstract contract GovernmentWorld is Test {
     Policy internal policy;
     CommonsTimelock internal timelock;
     CommonsGovernor internal governor;
-    VotingToken internal token;
+    CommonsToken internal token;
     Membership internal membership;
     Thing internal thing;
 
@@ -117,13 +86,22 @@ abstract contract GovernmentWorld is Test {
 
     // --- deployment --------------------------------------------------------------------------
 
-    /// @dev Ann, Bob and Cleo hold 503, 307 and 191 of 1,001 votes.
+    /// @dev Ann, Bob and Cleo hold 503, 307 and 191 of 1,001 votes; the treasury holds RESERVE.
     function deployToken() internal {
         deployPolicy();
-        token = new VotingToken();
-        token.mint(ann, 503);
-        token.mint(bob, 307);
-        token.mint(cleo, 191);
+        address timelockAt = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        Allocation[] memory list = new Allocation[](4);
+        list[0] = Allocation({account: ann, amount: 503});
+        list[1] = Allocation({account: bob, amount: 307});
+        list[2] = Allocation({account: cleo, amount: 191});
+        list[3] = Allocation({account: timelockAt, amount: RESERVE});
+        CommonsToken.Wiring memory wiring = CommonsToken.Wiring({
+            minter: named("vault"),
+            bonds: named("nodes"),
+            treasury: timelockAt,
+            policy: address(policy)
+        });
+        token = new CommonsToken("Commons", "CMN", list, wiring, 1_001 + RESERVE, 0);
         deployGovernment(IVotes(address(token)));
     }
 
@@ -155,14 +133,23 @@ abstract contract GovernmentWorld is Test {
     }
 
     function parameters() internal pure returns (Parameter[] memory list) {
-        list = new Parameter[](7);
+        list = new Parameter[](10);
         list[0] = Parameter("voting_delay_s", int256(VOTING_DELAY), 0, 1_209_600);
         list[1] = Parameter("voting_period_s", int256(VOTING_PERIOD), 3_600, 2_592_000);
         list[2] = Parameter("proposal_threshold_ppm", int256(THRESHOLD_PPM), 0, 100_000);
         list[3] = Parameter("vote_quorum_ppm", int256(QUORUM_PPM), 10_000, 500_000);
         list[4] = Parameter("timelock_delay_s", int256(TIMELOCK_DELAY), 3_600, 2_592_000);
         list[5] = Parameter("exit_after_s", int256(EXIT_AFTER), 1_296_000, 31_536_000);
-        list[6] = Parameter(FEE, 17, 0, 1_000_000);
+        list[6] = Parameter("half_life_epochs", 730, 1, 1_000_000);
+        list[7] = Parameter("halt_s", 601, 0, 604_800);
+        list[8] = Parameter("guardian_cooldown_s", 691_211, 691_200, 31_536_000);
+        list[9] = Parameter(FEE, 17, 0, 1_000_000);
+    }
+
+    /// @dev New votes: what the treasury holds has none until it leaves.
+    function grant(address to, uint256 amount) internal {
+        vm.prank(address(timelock));
+        token.transfer(to, amount);
     }
 
     // --- proposals ---------------------------------------------------------------------------
