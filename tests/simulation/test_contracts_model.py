@@ -30,7 +30,9 @@ from commonworks.simulation.contracts import ContractsModel, ModelPlan, model_ad
 from commonworks.simulation.governance import Parameter
 
 GENESIS, EPOCH_S = 1_800_000_000, 600
-OWNER, GATEWAY, VERIFIER, ADA = (model_address(name) for name in ("owner", "g", "v", "ada"))
+OWNER, FOUNDER, GATEWAY, VERIFIER, ADA = (
+    model_address(name) for name in ("owner", "founder", "g", "v", "ada")
+)
 LOG = sha256(b"log")
 DEFAULTS = {parameter.key: parameter.default for parameter in KERNEL_PARAMETERS}
 
@@ -38,6 +40,7 @@ DEFAULTS = {parameter.key: parameter.default for parameter in KERNEL_PARAMETERS}
 def plan() -> ModelPlan:
     return ModelPlan(
         owner=OWNER,
+        founder=FOUNDER,
         genesis_time=GENESIS,
         epoch_length_s=EPOCH_S,
         parameters=tuple(
@@ -69,7 +72,7 @@ def founded(clock: VirtualClock) -> ContractsModel:
         contracts.nodes.register_verifier(VERIFIER, name="eye", endpoint="memory:eye")
     contracts.bond(VERIFIER, 10**22)
     with contracts.transaction():
-        contracts.mint_currency(OWNER, ADA, 1_009)
+        contracts.mint_currency(FOUNDER, ADA, 1_009)
     contracts.deposit(ADA, contracts.plan.currency, 1_009)
     return contracts
 

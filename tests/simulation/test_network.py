@@ -23,7 +23,7 @@ from commonworks.gateway.sequencer import COMMITTED, Head, Sequencer
 from commonworks.gateway.staging import Addition, Staged, encode_staged, staging_path
 from commonworks.model import Outcome, State, Total
 from commonworks.ports import Confirm
-from commonworks.settlement import intake, settle
+from commonworks.settlement import intake, ledger, settle
 from commonworks.simulation.faults import forecast
 from commonworks.simulation.network import Run, host_names, run
 from commonworks.simulation.rounds import SettlementModel
@@ -291,7 +291,7 @@ BUGS: Mapping[str, tuple[Any, str, Any, str]] = {
     "settlement counts twice": (
         settle, "take_in", count_again(intake.take_in), "duplicates or order",
     ),
-    "settlement spends nothing": (settle._Ledger, "spend", spend_nothing, "more is earned"),
+    "settlement spends nothing": (ledger.Ledger, "spend", spend_nothing, "more is earned"),
     "a claim pays twice": (VaultModel, "_book_claim", forget_the_claim, "was paid"),
     "the contract hashes less": (
         SettlementModel, "digest_for", hash_less(SettlementModel.digest_for), "digest is not",

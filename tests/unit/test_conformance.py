@@ -38,7 +38,7 @@ from commonworks.resources.base import (
     Verified,
     Visibility,
 )
-from commonworks.settlement import intake, settle
+from commonworks.settlement import intake, ledger, settle
 from commonworks.statements.model import Column, DType, Kind, Signer
 
 # the sample is a package of its own: here it is read where it lies
@@ -448,12 +448,12 @@ def test_rules_that_fail_are_found_as_such() -> None:
 
 
 def test_money_from_nowhere_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    earn = settle._Ledger.earn
+    earn = ledger.Ledger.earn
 
     def generous(self: Any, asset: bytes, account: bytes, amount: int) -> None:
         earn(self, asset, account, amount + 1)
 
-    monkeypatch.setattr(settle._Ledger, "earn", generous)
+    monkeypatch.setattr(ledger.Ledger, "earn", generous)
     monkeypatch.setattr(settle, "require", lambda condition, message: None)
     told = tell(RESOURCE, world_of(Short(), 1, season="summer", cheaters=True))
     assert isinstance(told, Told)

@@ -3,8 +3,8 @@
 Goal: a whole network in one process on virtual time, without an EVM. Rule: the model accepts what
 the contracts accept, refuses what they refuse with the same error and arguments, and writes the
 same events. A differential test plays random actions against both. What the model leaves out: gas,
-signatures (a relayed action is taken as validly signed), ERC-20 transfers to the zero address, and
-events that no fact depends on.
+signatures (a relayed action is taken as validly signed), votes and proposals (the owner acts as it
+likes), ERC-20 transfers to the zero address, and events that no fact depends on.
 
 State changes happen inside `transaction`, one action in each; a refused one makes no block:
 
@@ -29,8 +29,9 @@ from commonworks.model import (
 )
 from commonworks.ports import Action, Anchor, Attest, Clock, Close, Confirm, Finalise, Head
 from commonworks.simulation.blocks import Blocks, refuse
-from commonworks.simulation.governance import Parameter, PolicyModel
-from commonworks.simulation.registry import DevicesModel, NodesModel
+from commonworks.simulation.devices import DevicesModel
+from commonworks.simulation.governance import GuardianModel, Parameter, PolicyModel
+from commonworks.simulation.nodes import NodesModel
 from commonworks.simulation.rounds import SettlementModel
 from commonworks.simulation.token import CommonsToken, Erc20
 from commonworks.simulation.vault import VaultModel
@@ -46,7 +47,9 @@ class ModelPlan:
     """What a network's contracts are founded with."""
 
     owner: bytes
-    """Account that governs Policy and Devices, 20 bytes; it also mints the test currency."""
+    """Timelock: what governs Policy, Devices and Guardian, and the treasury; 20 bytes."""
+    founder: bytes
+    """Account that acts for the owner until genesis; it also mints the test currency."""
     genesis_time: int
     """Start of epoch 0, Unix seconds."""
     epoch_length_s: int
@@ -54,11 +57,15 @@ class ModelPlan:
     """The policy of epoch 0."""
     allocations: tuple[tuple[bytes, int], ...] = ()
     """(account, wei) of the token that exists from the beginning."""
-    guardian: bytes = bytes(20)
+    guardian_holder: bytes = bytes(20)
     """Account that may stop a root in its hold period; zero for nobody."""
+    guardian_until: int = 0
+    """First second in which it may not any more, Unix seconds."""
+    bonds_in_currency: bool = False
+    """Nodes bond the settlement currency instead of the token."""
     cap_wei: int = 10**28
+    """Most token that can ever exist: allocations, and the schedule at its longest half-life."""
     initial_emission_wei: int = 10**21
-    half_life_epochs: int = 1_000
     currency_code: str = "tEUR"
     manifest_hash: bytes = bytes(32)
     chain_id: int = 1
@@ -68,6 +75,7 @@ class ModelPlan:
     settlement: bytes = model_address("settlement")
     vault: bytes = model_address("vault")
     policy: bytes = model_address("policy")
+    guardian: bytes = model_address("guardian")
     currency: bytes = model_address("currency")
 
     @property
@@ -95,8 +103,8 @@ class ModelPlan:
             token=self.token,
             currency=self.currency,
             currency_code=self.currency_code,
+            treasury=self.owner,
             initial_emission_wei=self.initial_emission_wei,
-            half_life_epochs=self.half_life_epochs,
         )
 
 
@@ -110,6 +118,7 @@ class ContractsModel:
             self.policy = PolicyModel(
                 self.blocks,
                 owner=plan.owner,
+                founder=plan.founder,
                 genesis_time=plan.genesis_time,
                 epoch_length_s=plan.epoch_length_s,
                 parameters=plan.parameters,
@@ -117,15 +126,22 @@ class ContractsModel:
         self.token = CommonsToken(
             plan.token,
             minter=plan.vault,
+            bonds=bytes(20) if plan.bonds_in_currency else plan.nodes,
+            policy=self.policy,
             allocations=plan.allocations,
             cap_wei=plan.cap_wei,
             initial_emission_wei=plan.initial_emission_wei,
-            half_life_epochs=plan.half_life_epochs,
         )
         self.currency = Erc20(plan.currency)
-        self.devices = DevicesModel(self.blocks, owner=plan.owner)
+        self.devices = DevicesModel(
+            self.blocks,
+            owner=plan.owner,
+            founder=plan.founder,
+            founding_ends=plan.genesis_time,
+        )
+        self.bond_asset = self.currency if plan.bonds_in_currency else self.token
         self.nodes = NodesModel(
-            self.blocks, address=plan.nodes, token=self.token, policy=self.policy
+            self.blocks, address=plan.nodes, bond_asset=self.bond_asset, policy=self.policy
         )
         self.vault = VaultModel(
             self.blocks,
@@ -142,6 +158,16 @@ class ContractsModel:
             policy=self.policy,
             vault=self.vault,
         )
+        self.guardian = GuardianModel(
+            self.blocks,
+            address=plan.guardian,
+            owner=plan.owner,
+            founder=plan.founder,
+            policy=self.policy,
+            stop=self.settlement.halt,
+            holder=plan.guardian_holder,
+            until=plan.guardian_until,
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[bytes]:
@@ -157,8 +183,8 @@ class ContractsModel:
         return OperatorChain(self, account)
 
     def mint_currency(self, sender: bytes, account: bytes, amount: int) -> None:
-        """Create test currency; sent by the owner."""
-        if sender != self.plan.owner:
+        """Create test currency; sent by the founder."""
+        if sender != self.plan.founder:
             raise refuse("OwnableUnauthorizedAccount", account=sender)
         self.currency.mint(account, amount)
 
@@ -171,7 +197,7 @@ class ContractsModel:
     def bond(self, operator: bytes, amount: int) -> bytes:
         """Approve and bond, in two blocks; return the second transaction's hash."""
         with self.transaction():
-            self.token.approve(operator, self.plan.nodes, amount)
+            self.bond_asset.approve(operator, self.plan.nodes, amount)
         with self.transaction() as tx:
             self.nodes.bond(operator, amount)
         return tx

@@ -1,9 +1,10 @@
-"""Model of the Policy contract: governed numbers, their history, and its rolling hash."""
+"""Models of what governs: who may act as owner, the Policy contract, the guardian."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from eth_abi.abi import encode
 
@@ -13,6 +14,10 @@ from commonworks.events import (
     ParameterSet,
 )
 from commonworks.simulation.blocks import Blocks, refuse
+from commonworks.units import DAY_S
+
+TERM_MAX_S: Final = 365 * DAY_S
+"""Longest term of a guardian's office."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,23 @@ class Parameter:
     maximum: int
 
 
-class PolicyModel:
+class Governed:
+    """What governance owns: the timelock for ever, the founder besides it until genesis."""
+
+    def __init__(self, blocks: Blocks, *, owner: bytes, founder: bytes, founding_ends: int) -> None:
+        self._blocks = blocks
+        self.owner = owner
+        self.founder = founder
+        self.founding_ends = founding_ends
+
+    def _only_owner(self, sender: bytes) -> None:
+        if sender == self.founder and self._blocks.time < self.founding_ends:
+            return
+        if sender != self.owner:
+            raise refuse("OwnableUnauthorizedAccount", account=sender)
+
+
+class PolicyModel(Governed):
     """Parameters with bounds; every change takes effect when an epoch opens."""
 
     def __init__(
@@ -34,12 +55,12 @@ class PolicyModel:
         blocks: Blocks,
         *,
         owner: bytes,
+        founder: bytes,
         genesis_time: int,
         epoch_length_s: int,
         parameters: Sequence[Parameter],
     ) -> None:
-        self._blocks = blocks
-        self.owner = owner
+        super().__init__(blocks, owner=owner, founder=founder, founding_ends=genesis_time)
         self.genesis_time = genesis_time
         self.epoch_length_s = epoch_length_s
         self._bounds: dict[bytes, tuple[int, int]] = {}
@@ -69,6 +90,17 @@ class PolicyModel:
     def value(self, name: str) -> int:
         """Return the value of a parameter in force now."""
         return self.value_at(name, self.current_epoch())
+
+    def history(self, name: str) -> list[tuple[int, int]]:
+        """Return (epoch from which it holds, value) of a parameter, by epoch."""
+        return sorted(self._values.get(name.encode().ljust(32, b"\0"), {}).items())
+
+    def bounds(self, name: str) -> tuple[int, int]:
+        """Return the smallest and the largest value that a parameter can have."""
+        key = name.encode().ljust(32, b"\0")
+        if key not in self._bounds:
+            raise refuse("NotDefined", key=key, epoch=self.current_epoch())
+        return self._bounds[key]
 
     def hash_at(self, epoch: int) -> bytes:
         """Return the rolling hash over the changes in force for `epoch`."""
@@ -125,11 +157,55 @@ class PolicyModel:
     def _next_epoch(self) -> int:
         return 0 if self._blocks.time < self.genesis_time else self.current_epoch() + 1
 
-    def _only_owner(self, sender: bytes) -> None:
-        if sender != self.owner:
-            raise refuse("OwnableUnauthorizedAccount", account=sender)
-
     @staticmethod
     def _require_within(key: bytes, value: int, minimum: int, maximum: int) -> None:
         if not minimum <= value <= maximum:
             raise refuse("OutOfBounds", key=key, value=value, min=minimum, max=maximum)
+
+
+class GuardianModel(Governed):
+    """Who may stop a root in its hold, how often, and for how long a term."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        *,
+        address: bytes,
+        owner: bytes,
+        founder: bytes,
+        policy: PolicyModel,
+        stop: Callable[[bytes, int], None],
+        holder: bytes,
+        until: int,
+    ) -> None:
+        """`stop` is Settlement's `halt(sender, epoch)`."""
+        super().__init__(blocks, owner=owner, founder=founder, founding_ends=policy.genesis_time)
+        self.address = address
+        self._policy = policy
+        self._stop = stop
+        self.ready_at = 0
+        self._take_office(holder, until)
+
+    def halt(self, sender: bytes, epoch: int) -> None:
+        """Stop the root of an epoch; sent by the holder, in office and not too soon again."""
+        if sender != self.holder:
+            raise refuse("NotHolder", caller=sender)
+        if self._blocks.time >= self.until:
+            raise refuse("TermOver", until=self.until)
+        if self._blocks.time < self.ready_at:
+            raise refuse("NotReady", readyAt=self.ready_at)
+        self._stop(self.address, epoch)
+        stopped = self._policy.value_at("halt_s", epoch)
+        self.ready_at = self._blocks.time + stopped + self._policy.value("guardian_cooldown_s")
+
+    def appoint(self, sender: bytes, holder: bytes, until: int) -> None:
+        """Put somebody into office, or nobody; a wait that runs goes on."""
+        self._only_owner(sender)
+        self._take_office(holder, until)
+
+    def _take_office(self, holder: bytes, until: int) -> None:
+        latest = self._blocks.time + TERM_MAX_S
+        if until > latest:
+            raise refuse("TermTooLong", until=until, latest=latest)
+        self.holder = holder
+        self.until = until

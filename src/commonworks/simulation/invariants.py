@@ -16,7 +16,7 @@ from typing import Final
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import CommonworksError, InvariantBroken
 from commonworks.events import Claimed, Deposited, Tip
-from commonworks.model import Entry, Evidence, Network, Settlement, State, Total
+from commonworks.model import Entry, Evidence, Network, Service, Settlement, State, Total
 from commonworks.policy import Policy
 from commonworks.resources.base import Resource
 from commonworks.settlement.epochs import ChainView, LoggedItem
@@ -119,6 +119,8 @@ class Settled:
     settlement: Settlement
     known: frozenset[bytes]
     """Identities that the evidence up to this epoch holds and whose time lies before its end."""
+    service: tuple[Service, ...]
+    """What nodes did for the epochs that were finalised while this one ran."""
 
 
 def resettle(
@@ -162,6 +164,7 @@ def resettle(
                     for item in log
                     if item.statement in known and times[item.index] < end
                 ),
+                service=facts_at(network, view.events, epoch).service,
             )
         )
         state, before = result.state, evidence.entries
@@ -209,20 +212,29 @@ def archived(result: Settlement, found: Settlement | None) -> list[str]:
     return [f"epoch {result.epoch}: the verifier's archive holds another settlement"]
 
 
-def agrees(result: Settled, undisturbed: Settled, *, arrived: bool) -> list[str]:
+def agrees(result: Settled, undisturbed: Settled, *, arrived: bool, served: bool) -> list[str]:
     """An epoch's result is that of the undisturbed run when the same was known in time.
 
     `arrived`: everything reached the gateway within the grace, and nobody was away while the
-    epoch closed; then the same must have been known.
+    epoch closed; then the same must have been known. `served`: up to here nodes finalised each
+    epoch while the same one ran as undisturbed; without it, they may be rewarded otherwise.
     """
     epoch = result.settlement.epoch
     if result.known != undisturbed.known:
         missing = len(undisturbed.known - result.known)
         told = f"epoch {epoch}: {missing} statements arrived in time and were not settled in it"
         return [told] if arrived else []
-    if _outcome(result.settlement) != _outcome(undisturbed.settlement):
+    judge = _outcome if served else _contributions
+    if judge(result.settlement) != judge(undisturbed.settlement):
         return [f"epoch {epoch}: the same evidence gave another result than in calm weather"]
     return []
+
+
+def _contributions(result: Settlement) -> tuple[object, ...]:
+    """Return what an epoch comes to, without what nodes and treasury get."""
+    names = {part.resource for part in result.resources}
+    rewards = [reward for reward in result.rewards if reward.resource in names]
+    return result.verdicts, result.resources, rewards, result.withdrawn, result.paid_micro
 
 
 # --- money --------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from commonworks.simulation import invariants
 from commonworks.simulation.actors import BEFORE_S, HOUR_S
 from commonworks.simulation.clock import VirtualClock
 from commonworks.simulation.contracts import ContractsModel
+from commonworks.simulation.economy import economy
 from commonworks.simulation.faults import CALM, CHAIN, FaultyChain, Outage, Sky, Weather
 from commonworks.simulation.hosts import (
     NEVER,
@@ -301,7 +302,7 @@ class SimulatedNetwork:
         for wish in self.script.wishes():
             await self.clock.sleep_until(wish.time_s)
             if wish.deposit:
-                self.contracts.mint_currency(self.script.plan.owner, wish.account, wish.deposit)
+                self.contracts.mint_currency(self.script.plan.founder, wish.account, wish.deposit)
                 self.contracts.deposit(wish.account, currency, wish.deposit)
             else:
                 with self.contracts.transaction():
@@ -384,7 +385,15 @@ class SimulatedNetwork:
         for one in settled:
             kept = await archived(self.verifier.disk.simulated, one.settlement.epoch)
             findings += invariants.archived(one.settlement, kept)
-        findings += invariants.money(self.contracts, view, [one.settlement for one in settled])
+        settlements = [one.settlement for one in settled]
+        findings += invariants.money(self.contracts, view, settlements)
+        findings += economy(
+            view.events,
+            script.network,
+            settlements,
+            allocated_wei=sum(amount for _, amount in script.plan.allocations),
+            supply_wei=self.contracts.token.supply,
+        )
         findings += self._undelivered()
         arrived = [self._arrived(one, undisturbed) for one in settled]
         if undisturbed is not None:
@@ -432,8 +441,10 @@ class SimulatedNetwork:
     ) -> list[str]:
         """Compare with calm weather for as long as the same was known in time."""
         findings: list[str] = []
+        served = True
         for one, other, in_time in zip(settled, undisturbed.epochs, arrived, strict=False):
-            findings += invariants.agrees(one, other, arrived=in_time)
+            served = served and one.service == other.service
+            findings += invariants.agrees(one, other, arrived=in_time, served=served)
             if one.known != other.known:
                 break
         return findings

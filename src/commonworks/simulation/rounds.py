@@ -22,7 +22,7 @@ from commonworks.events import (
 )
 from commonworks.simulation.blocks import Blocks, refuse
 from commonworks.simulation.governance import PolicyModel
-from commonworks.simulation.registry import NodesModel
+from commonworks.simulation.nodes import NodesModel
 from commonworks.simulation.vault import VaultModel
 from commonworks.units import PPM
 

@@ -16,19 +16,20 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import InvalidInput
+from commonworks.events import Share
 from commonworks.gateway import NOTE_KEY, RECEIPT_KEY
 from commonworks.model import Network
 from commonworks.policy import KERNEL_PARAMETERS, parameter_table
 from commonworks.resources.base import Resource
 from commonworks.settlement.facts import word_of
 from commonworks.simulation.actors import BEFORE_S, HOUR_S, Player, Said, Signed, Signers, derive
-from commonworks.simulation.contracts import ContractsModel, ModelPlan
+from commonworks.simulation.contracts import ContractsModel, ModelPlan, model_address
+from commonworks.simulation.devices import EnrolledKey
 from commonworks.simulation.governance import Parameter
-from commonworks.simulation.registry import EnrolledKey
 from commonworks.statements.codec import decode_statement
 from commonworks.statements.model import Reason
 from commonworks.translog.notes import log_id
-from commonworks.units import DAY_S, WEI
+from commonworks.units import DAY_S, PPM, WEI
 
 FOUNDER: Final = "founder"
 RELAYER: Final = "relayer"
@@ -37,9 +38,15 @@ VERIFIER: Final = "verifier-1"
 """Accounts, and machines, that a simulated network has besides its members."""
 
 GATEWAY_URL: Final = f"http://{GATEWAY}"
-BOND_WEI: Final = 100_000 * WEI
+TIMELOCK: Final = model_address("timelock")
+"""What owns everything that is governed, and the treasury; nobody has its key."""
+
 EMISSION_WEI: Final = 10_000 * WEI
-HALF_LIFE_EPOCHS: Final = 730
+CAP_WEI: Final = 10**29
+"""Room for the schedule at the longest half-life that the bounds of the parameter allow."""
+
+SHARED_PPM: Final = 333_333
+"""Part of the first device's earnings that goes to another account than its owner's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,11 @@ class Setting:
     """Parameter -> value at genesis where it is not the default."""
     epoch_length_s: int = DAY_S
     wishes: bool = True
-    """Whether members also deposit and withdraw while the epochs run."""
+    """Whether members also deposit and withdraw while the epochs run, and share a device."""
+    verifier_bond: int = 100_000 * WEI
+    """In the smallest unit of what nodes bond."""
+    gateway_bond: int = 10_000 * WEI
+    """In the smallest unit of what nodes bond."""
     plan: ModelPlan | None = None
     """The contracts, where they are to be those of another network (a demo's, for example)."""
 
@@ -193,7 +204,7 @@ class Script:
             self._enrol(contracts, player)
         for name, amount in sorted(self._deposits().items()):
             account = self.addresses[name]
-            contracts.mint_currency(self.plan.owner, account, amount)
+            contracts.mint_currency(self.plan.founder, account, amount)
             contracts.deposit(account, self.plan.currency, amount)
 
     def adopt_sites(self, contracts: ContractsModel) -> None:
@@ -207,7 +218,7 @@ class Script:
                 raise InvalidInput(f"the site table of {player.resource.name} is {decoded}")
             with contracts.transaction():
                 contracts.devices.adopt_site(
-                    self.plan.owner,
+                    self.plan.founder,
                     resource=word_of(player.resource.name),
                     site=derive(0, player.resource.name),
                     statement=decoded.identity,
@@ -223,10 +234,14 @@ class Script:
         }
         values = {key: parameter.default for key, parameter in table.items()}
         values |= named | dict(self.setting.overrides)
+        genesis_time = max(player.world.cast.start_s for player in self.setting.players)
+        bonds = ((VERIFIER, self.setting.verifier_bond), (GATEWAY, self.setting.gateway_bond))
         return ModelPlan(
-            owner=self.addresses[FOUNDER],
-            guardian=self.addresses[FOUNDER],
-            genesis_time=max(player.world.cast.start_s for player in self.setting.players),
+            owner=TIMELOCK,
+            founder=self.addresses[FOUNDER],
+            guardian_holder=self.addresses[FOUNDER],
+            guardian_until=genesis_time + 180 * DAY_S,
+            genesis_time=genesis_time,
             epoch_length_s=self.setting.epoch_length_s,
             parameters=tuple(
                 Parameter(
@@ -234,9 +249,9 @@ class Script:
                 )
                 for key, spec in sorted(table.items())
             ),
-            allocations=((self.addresses[VERIFIER], BOND_WEI),),
+            allocations=tuple((self.addresses[name], bond) for name, bond in bonds),
+            cap_wei=CAP_WEI,
             initial_emission_wei=EMISSION_WEI,
-            half_life_epochs=HALF_LIFE_EPOCHS,
             manifest_hash=derive(self.setting.seed, "manifest"),
         )
 
@@ -264,11 +279,15 @@ class Script:
             )
         with contracts.transaction():
             contracts.nodes.register_verifier(verifier, name=VERIFIER, endpoint="")
-        contracts.bond(verifier, BOND_WEI)
+        bonds = ((gateway, self.setting.gateway_bond), (verifier, self.setting.verifier_bond))
+        for operator, bond in bonds:
+            if self.plan.bonds_in_currency:
+                contracts.mint_currency(self.plan.founder, operator, bond)
+            contracts.bond(operator, bond)
 
     def _enrol(self, contracts: ContractsModel, player: Player) -> None:
         """Enrol a world's devices in the cast's order, so that ids are those of a demo."""
-        resource, owner = word_of(player.resource.name), self.plan.owner
+        resource, founder = word_of(player.resource.name), self.plan.founder
         deadline = contracts.blocks.time + DAY_S
         ids: dict[str, int] = {}
         actors = [actor for actor in player.world.cast.actors if actor.enrolled]
@@ -289,19 +308,28 @@ class Script:
                 )
         with contracts.transaction():
             contracts.devices.set_registrar(
-                owner,
+                founder,
                 resource=resource,
                 thumbprint=self.registrar.public.thumbprint,
                 algorithm=int(self.registrar.public.algorithm),
                 public_key=self.registrar.public.raw,
                 active=True,
             )
+        if self.setting.wishes and actors:
+            self._share(contracts, ids[actors[0].name], self.addresses[actors[0].owner])
         for actor in actors:
             if actor.reference:
                 with contracts.transaction():
-                    contracts.devices.set_reference(owner, ids[actor.name], admitted=True)
+                    contracts.devices.set_reference(founder, ids[actor.name], admitted=True)
             if actor.spend_limit_micro:
                 with contracts.transaction():
                     contracts.vault.set_spend_limit(
                         self.addresses[actor.owner], ids[actor.name], actor.spend_limit_micro
                     )
+
+    def _share(self, contracts: ContractsModel, device: int, owner: bytes) -> None:
+        """Let a device's owner share what it earns with the relayer, who has no device."""
+        ppm = {owner: PPM - SHARED_PPM, self.addresses[RELAYER]: SHARED_PPM}
+        shares = [Share(account=account, ppm=part) for account, part in sorted(ppm.items())]
+        with contracts.transaction():
+            contracts.devices.set_payees(owner, device, shares)

@@ -82,7 +82,6 @@ class VaultModel:
         self.minted_wei = 0
         self.last_request = 0
         self.last_finalised_at = 0
-        self.halted_until = 0
         self.exit_at = 0
 
     def deposited(self, asset: bytes, account: bytes) -> int:
@@ -158,7 +157,8 @@ class VaultModel:
         minted_wei = commitment.minted_wei
         if minted_wei < self.minted_wei:
             raise refuse("MintedFell", mintedWei=minted_wei, before=self.minted_wei)
-        self._check_totals(minted_wei, commitment.totals)
+        self._require_growth(self._token.address, epoch, minted_wei - self.minted_wei)
+        self._check_totals(epoch, minted_wei, commitment.totals)
         hold_ends = self._blocks.time + self._policy.value_at("hold_s", epoch)
         if minted_wei > self.minted_wei:
             self._token.mint_epoch(epoch, minted_wei - self.minted_wei)
@@ -181,7 +181,6 @@ class VaultModel:
             if epoch <= root.epoch:
                 delayed = max(until, root.claimable_at)
                 self._roots[position] = replace(root, claimable_at=delayed)
-                self.halted_until = max(self.halted_until, until)
                 return
         raise refuse("NotHeld", epoch=epoch)
 
@@ -226,8 +225,6 @@ class VaultModel:
         last = self._last()
         if last is None:
             raise refuse("NoRoot")
-        if self._blocks.time < self.halted_until:
-            raise refuse("RootStopped", until=self.halted_until)
         self._require_leaf(last, total, proof)
         earnings = self._unclaimed(total, last.epoch)
         unspent = self._unspent(total.asset, total.account, total.spent)
@@ -276,7 +273,7 @@ class VaultModel:
             )
         )
 
-    def _check_totals(self, minted_wei: int, totals: Sequence[AssetTotal]) -> None:
+    def _check_totals(self, epoch: int, minted_wei: int, totals: Sequence[AssetTotal]) -> None:
         before = b""
         for total in totals:
             if before and total.asset <= before:
@@ -301,11 +298,21 @@ class VaultModel:
                     earned=total.earned,
                     sources=sources,
                 )
+            growth = max(total.earned - books.earned, total.spent - books.spent)
+            self._require_growth(total.asset, epoch, growth)
             _require_uint128(total.earned)
         named = {total.asset for total in totals}
         listed = {asset for asset, books in self._assets.items() if books.listed} | named
         if len(totals) != len(listed):
             raise refuse("TotalsIncomplete", listed=len(totals), expected=len(listed))
+
+    def _require_growth(self, asset: bytes, epoch: int, growth: int) -> None:
+        """Refuse earnings that grow beyond the epoch's limit, or the one voted since."""
+        token = asset == self._token.address
+        key = "token_growth_max_wei" if token else "currency_growth_max"
+        limit = max(self._policy.value_at(key, epoch), self._policy.value(key))
+        if growth > limit:
+            raise refuse("GrowthExceeded", asset=asset, growth=growth, limit=limit)
 
     def _take_root(self, root: _Root) -> None:
         """Put a root behind those that wait: one next, one last; a third replaces the last."""

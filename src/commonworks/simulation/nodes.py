@@ -1,28 +1,20 @@
-"""Model of Devices and Nodes: who takes part, with which keys, and with what at stake."""
+"""Model of Nodes: gateways and verifiers, their keys, and what they have at stake."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Final
 
 from commonworks.events import (
     Bonded,
-    Enrolled,
     GatewayRegistered,
-    ReferenceSet,
-    RegistrarSet,
-    SiteAdopted,
-    Transferred,
+    StakeChanged,
     UnbondingStarted,
     VerifierRegistered,
 )
-from commonworks.simulation.blocks import NOBODY, Blocks, refuse
+from commonworks.simulation.blocks import Blocks, refuse
 from commonworks.simulation.governance import PolicyModel
 from commonworks.simulation.token import Erc20
-
-KEY_BYTES: Final = {-8: 32, -7: 64}
-"""COSE algorithm -> length of its raw public key."""
 
 VERIFIERS_MAX: Final = 64
 """Most accounts that have a verifier's stake at one time."""
@@ -34,154 +26,15 @@ TEXT_MAX: Final = 256
 """Longest origin or endpoint, bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolledKey:
-    """What an owner enrols: the key of a device, and where it belongs."""
-
-    thumbprint: bytes
-    """COSE key thumbprint, 32 bytes."""
-    algorithm: int
-    """COSE algorithm of the key."""
-    public_key: bytes
-    """Raw key, 32 or 64 bytes."""
-    resource: bytes
-    """Resource name, ASCII, left-aligned in 32 bytes."""
-    cell: int = 0
-    """Coarse H3 cell, 0 where the owner gives none."""
-
-
-class DevicesModel:
-    """Device ids, registrars, references and site tables."""
-
-    def __init__(self, blocks: Blocks, *, owner: bytes) -> None:
-        self._blocks = blocks
-        self.owner = owner
-        self.last_id = 0
-        self._owners: dict[int, bytes] = {}
-        self._thumbprints: dict[int, bytes] = {}
-        self._ids: dict[tuple[bytes, bytes], int] = {}
-
-    def enrol(self, sender: bytes, key: EnrolledKey) -> int:
-        """Mint the next device id for the sender; return it."""
-        return self._enrol(sender, sender, key)
-
-    def enrol_for(self, sender: bytes, owner: bytes, key: EnrolledKey, deadline: int) -> int:
-        """Mint the next device id for `owner`, whose signature is taken as valid; return it."""
-        if self._blocks.time > deadline:
-            raise refuse("SignatureExpired", deadline=deadline)
-        return self._enrol(sender, owner, key)
-
-    def owner_of(self, device: int) -> bytes:
-        """Return the account that holds a device id."""
-        if device not in self._owners:
-            raise refuse("ERC721NonexistentToken", tokenId=device)
-        return self._owners[device]
-
-    def transfer(self, sender: bytes, receiver: bytes, device: int) -> None:
-        """Give a device id to another account; sent by its owner."""
-        if receiver == NOBODY:
-            raise refuse("ERC721InvalidReceiver", receiver=receiver)
-        self._move(sender, receiver, device)
-
-    def retire(self, sender: bytes, device: int) -> None:
-        """Burn a device id; sent by its owner."""
-        self._move(sender, NOBODY, device)
-
-    def set_registrar(
-        self,
-        sender: bytes,
-        *,
-        resource: bytes,
-        thumbprint: bytes,
-        algorithm: int,
-        public_key: bytes,
-        active: bool,
-    ) -> None:
-        """Admit a registrar's key to a resource, or remove it."""
-        self._only_owner(sender)
-        _check_key(algorithm, public_key)
-        self._blocks.emit(
-            RegistrarSet(
-                at=self._blocks.here(),
-                resource=resource,
-                thumbprint=thumbprint,
-                algorithm=algorithm,
-                public_key=public_key,
-                active=active,
-            )
-        )
-
-    def set_reference(self, sender: bytes, device: int, admitted: bool) -> None:
-        """Admit a device as an independent reference, or dismiss it."""
-        self._only_owner(sender)
-        self.owner_of(device)
-        self._blocks.emit(ReferenceSet(at=self._blocks.here(), device=device, admitted=admitted))
-
-    def adopt_site(self, sender: bytes, *, resource: bytes, site: bytes, statement: bytes) -> None:
-        """Put a site statement in force for a resource."""
-        self._only_owner(sender)
-        self._blocks.emit(
-            SiteAdopted(at=self._blocks.here(), resource=resource, site=site, statement=statement)
-        )
-
-    def _enrol(self, sender: bytes, owner: bytes, key: EnrolledKey) -> int:
-        _check_key(key.algorithm, key.public_key)
-        self._require_free(owner, key.thumbprint)
-        self.last_id += 1
-        self._owners[self.last_id] = owner
-        self._thumbprints[self.last_id] = key.thumbprint
-        self._ids[owner, key.thumbprint] = self.last_id
-        self._blocks.emit(
-            Enrolled(
-                at=self._blocks.here(),
-                device=self.last_id,
-                owner=owner,
-                thumbprint=key.thumbprint,
-                algorithm=key.algorithm,
-                public_key=key.public_key,
-                resource=key.resource,
-                cell=key.cell,
-                enroller=sender,
-            )
-        )
-        return self.last_id
-
-    def _move(self, sender: bytes, receiver: bytes, device: int) -> None:
-        holder = self.owner_of(device)
-        if holder != sender:
-            raise refuse("ERC721InsufficientApproval", operator=sender, tokenId=device)
-        thumbprint = self._thumbprints[device]
-        if receiver != holder:
-            self._require_free(receiver, thumbprint)
-        del self._ids[holder, thumbprint]
-        if receiver == NOBODY:
-            del self._owners[device]
-        else:
-            self._owners[device] = receiver
-            self._ids[receiver, thumbprint] = device
-        self._blocks.emit(
-            Transferred(at=self._blocks.here(), device=device, sender=holder, receiver=receiver)
-        )
-
-    def _require_free(self, owner: bytes, thumbprint: bytes) -> None:
-        taken = self._ids.get((owner, thumbprint))
-        if taken is not None:
-            raise refuse("KeyAlreadyEnrolled", owner=owner, thumbprint=thumbprint, id=taken)
-
-    def _only_owner(self, sender: bytes) -> None:
-        if sender != self.owner:
-            raise refuse("OwnableUnauthorizedAccount", account=sender)
-
-
 class NodesModel:
     """Gateways, verifiers and their bonds; stakes at any past second."""
 
     def __init__(
-        self, blocks: Blocks, *, address: bytes, token: Erc20, policy: PolicyModel
+        self, blocks: Blocks, *, address: bytes, bond_asset: Erc20, policy: PolicyModel
     ) -> None:
         self._blocks = blocks
         self._address = address
-        self._token = token
+        self._bond_asset = bond_asset
         self._policy = policy
         self._operators: dict[bytes, bytes] = {}
         self._logs: dict[bytes, bytes] = {}
@@ -267,7 +120,7 @@ class NodesModel:
         if amount == 0:
             raise refuse("ZeroAmount")
         stake = self._stake_for(sender, self._bonds[sender] + amount)
-        self._token.transfer_from(self._address, sender, self._address, amount)
+        self._bond_asset.transfer_from(self._address, sender, self._address, amount)
         self._bonds[sender] += amount
         self._blocks.emit(Bonded(at=self._blocks.here(), operator=sender, amount=amount))
         self._set_stake(sender, stake)
@@ -298,7 +151,7 @@ class NodesModel:
         amount, ready_at = self._leaving[sender]
         if self._blocks.time < ready_at:
             raise refuse("StillUnbonding", operator=sender, readyAt=ready_at)
-        self._token.transfer(self._address, sender, amount)
+        self._bond_asset.transfer(self._address, sender, amount)
         del self._leaving[sender]
 
     def refresh_stake(self, operator: bytes) -> None:
@@ -309,7 +162,7 @@ class NodesModel:
         """Return the stake that a bond gives; refuse one verifier too many."""
         if not registered and operator not in self._verifiers:
             return 0
-        stake = 0 if bonded < self._policy.value("verifier_bond_min_wei") else bonded
+        stake = 0 if bonded < self._policy.value("verifier_bond_min") else bonded
         others = sum(
             1 for other, past in self._stakes.items() if other != operator and _latest(past) > 0
         )
@@ -321,19 +174,16 @@ class NodesModel:
         before = _latest(self._stakes[operator])
         if stake == before:
             return
-        self._totals[self._blocks.time] = _latest(self._totals) - before + stake
+        total = _latest(self._totals) - before + stake
+        self._totals[self._blocks.time] = total
         self._stakes[operator][self._blocks.time] = stake
+        self._blocks.emit(
+            StakeChanged(at=self._blocks.here(), operator=operator, stake=stake, total=total)
+        )
 
     def _require_past(self, time_s: int) -> None:
         if time_s >= self._blocks.time:
             raise refuse("FutureLookup", time=time_s, currentTime=self._blocks.time)
-
-
-def _check_key(algorithm: int, public_key: bytes) -> None:
-    if algorithm not in KEY_BYTES:
-        raise refuse("UnsupportedAlgorithm", alg=algorithm)
-    if len(public_key) != KEY_BYTES[algorithm]:
-        raise refuse("WrongKeyLength", alg=algorithm, length=len(public_key))
 
 
 def _require_short(text: str, maximum: int) -> None:
