@@ -24,6 +24,7 @@ from commonworks.chain.embedded.chain import EmbeddedChain
 from commonworks.chain.embedded.config import ChainConfig
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.members import Members
+from commonworks.chain.signer import KeystoreSigner
 from commonworks.crypto.hashes import sha256
 from commonworks.policy import KERNEL_PARAMETERS
 
@@ -58,6 +59,11 @@ def account(name: str) -> LocalAccount:
     """Return the account that a name stands for in every test."""
     made: LocalAccount = Account.from_key(sha256(b"test account " + name.encode()))
     return made
+
+
+def signer(name: str) -> KeystoreSigner:
+    """Return what signs messages for a named account."""
+    return KeystoreSigner(account(name))
 
 
 def address(name: str) -> bytes:

@@ -140,7 +140,7 @@ KERNEL_PARAMETERS: Final[tuple[Parameter, ...]] = (
         description="Most by which earnings in the network's token grow in one epoch.",
     ),
     Parameter(
-        key="half_life_epochs", unit="epochs", minimum=1, maximum=10**6, default=730,
+        key="half_life_epochs", unit="epochs", minimum=1, maximum=10**9, default=730,
         description="Epochs after which the emission has halved.",
     ),
     Parameter(

@@ -34,7 +34,7 @@ def test_the_document_holds_every_field_that_programs_rely_on(street: Street) ->
     assert document["savings_micro"] > 0
     claim = document["claim"]
     assert ADDRESS.fullmatch(claim["account"])
-    assert claim["amount_wei"] > 0
+    assert claim["amount"] > 0
     assert HASH.fullmatch(claim["tx"])
 
 
@@ -80,7 +80,7 @@ def test_the_claim_moved_tokens_on_chain(street: Street, home: Path) -> None:
     (name,) = [item["name"] for item in accounts if item["address"] == claim["account"]]
     shown = commonworks("account", "show", name, "--home", home, "--json").ok().document
     (token,) = [asset for asset in shown["assets"] if asset["decimals"] == 18]
-    assert token["balance"] == token["claimed"] == claim["amount_wei"]
+    assert token["balance"] == token["claimed"] == claim["amount"]
     again = commonworks("claim", "--account", name, "--home", home)
     assert "claimed already" in again.refused(4)
 

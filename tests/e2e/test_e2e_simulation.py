@@ -26,7 +26,7 @@ from commonworks.wiring.session import chain_config
 def model_plan(manifest: Manifest) -> ModelPlan:
     """Return the model's plan for the network of a manifest."""
     plan = manifest.plan()
-    at = planned_addresses(manifest.owner, plan)
+    at = planned_addresses(manifest.founder, plan)
     config: ChainConfig = chain_config(manifest)
     return ModelPlan(
         owner=plan.owner,

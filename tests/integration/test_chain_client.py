@@ -185,7 +185,7 @@ async def relay_members(rig: kit.Rig) -> None:
     deadline = rig.now + 100
     enrolments = [
         sign_enrolment(
-            kit.account(name),
+            kit.signer(name),
             rig.at,
             Enrolment(key=key(name), resource="energy", cell=17),
             nonce=0,
@@ -198,7 +198,7 @@ async def relay_members(rig: kit.Rig) -> None:
     assert await relayer.owner_of(2) == kit.address("bob")
     domain = await relayer.permit_domain(rig.at.currency)
     await owner.mint_currency(kit.address("ada"), 1_000_000)
-    ada = kit.account("ada")
+    ada = kit.signer("ada")
     permit = sign_permit(
         ada, rig.at, rig.at.currency, 700_001, domain=domain, nonce=0, deadline=deadline
     )
@@ -312,9 +312,7 @@ def test_members_enrol_many_and_share_what_a_device_earns(tmp_path: Path) -> Non
         relayer, deadline = rig.member("eve"), rig.now + 100
         ada, bob = kit.address("ada"), kit.address("bob")
         devices = [Enrolment(key=key(f"ada {n}"), resource="energy", cell=n) for n in range(3)]
-        batch = sign_batch(
-            kit.account("ada"), rig.at, "energy", devices, nonce=0, deadline=deadline
-        )
+        batch = sign_batch(kit.signer("ada"), rig.at, "energy", devices, nonce=0, deadline=deadline)
         enrolled = await relayer.enrol_batch_for(batch)
         assert [item.device for item in enrolled] == [1, 2, 3]
         assert await relayer.owner_of(3) == ada
@@ -328,7 +326,7 @@ def test_members_enrol_many_and_share_what_a_device_earns(tmp_path: Path) -> Non
         await rig.member("ada").set_payees(2, first)
         assert await relayer.payees_of(2) == first
         moved = sign_share_transfer(
-            kit.account("bob"), rig.at, 2, ada, 150_000, nonce=0, deadline=deadline
+            kit.signer("bob"), rig.at, 2, ada, 150_000, nonce=0, deadline=deadline
         )
         await relayer.transfer_share_for(moved)
         assert {s.account: s.ppm for s in await relayer.payees_of(2)} == {
@@ -339,7 +337,7 @@ def test_members_enrol_many_and_share_what_a_device_earns(tmp_path: Path) -> Non
         nonce = await relayer.payees_nonce(2)
         signatures = tuple(
             sign_payees(
-                kit.account({ada: "ada", bob: "bob"}[share.account]),
+                kit.signer({ada: "ada", bob: "bob"}[share.account]),
                 rig.at,
                 2,
                 wanted,

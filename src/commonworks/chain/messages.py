@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_account.signers.local import LocalAccount
-
 from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import hex_of
+from commonworks.chain.signer import Domain, Signer, domain_of, struct
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import InvalidInput
 from commonworks.events import Share
@@ -152,7 +151,7 @@ def resource_word(resource: str) -> bytes:
 
 
 def sign_enrolment(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     enrolment: Enrolment,
     *,
@@ -160,7 +159,7 @@ def sign_enrolment(
     deadline: int,
 ) -> SignedEnrolment:
     """Return an enrolment that anybody may hand in; `nonce` is Devices' for this account."""
-    owner = _address(account)
+    owner = signer.address
     message = {
         "owner": hex_of(owner),
         "thumbprint": enrolment.key.thumbprint,
@@ -171,14 +170,14 @@ def sign_enrolment(
         "nonce": nonce,
         "deadline": deadline,
     }
-    signature = _sign(account, _devices_domain(deployment), "Enrol", message)
+    signature = _sign(signer, _devices_domain(deployment), "Enrol", message)
     return SignedEnrolment(
         account=owner, deadline=deadline, signature=signature, enrolment=enrolment
     )
 
 
 def sign_batch(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     resource: str,
     devices: Sequence[Enrolment],
@@ -187,7 +186,7 @@ def sign_batch(
     deadline: int,
 ) -> SignedBatch:
     """Return an enrolment of many devices that anybody may hand in; `nonce` is Devices'."""
-    owner = _address(account)
+    owner = signer.address
     message = {
         "owner": hex_of(owner),
         "resource": resource_word(resource),
@@ -203,7 +202,7 @@ def sign_batch(
         "nonce": nonce,
         "deadline": deadline,
     }
-    signature = _sign(account, _devices_domain(deployment), "EnrolBatch", message)
+    signature = _sign(signer, _devices_domain(deployment), "EnrolBatch", message)
     return SignedBatch(
         account=owner,
         deadline=deadline,
@@ -214,7 +213,7 @@ def sign_batch(
 
 
 def sign_share_transfer(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     device: int,
     receiver: bytes,
@@ -224,7 +223,7 @@ def sign_share_transfer(
     deadline: int,
 ) -> SignedShareTransfer:
     """Return a transfer of a payee's share that anybody may hand in; `nonce` is Devices'."""
-    payee = _address(account)
+    payee = signer.address
     message = {
         "id": device,
         "from": hex_of(payee),
@@ -233,7 +232,7 @@ def sign_share_transfer(
         "nonce": nonce,
         "deadline": deadline,
     }
-    signature = _sign(account, _devices_domain(deployment), "TransferShare", message)
+    signature = _sign(signer, _devices_domain(deployment), "TransferShare", message)
     return SignedShareTransfer(
         account=payee,
         deadline=deadline,
@@ -245,7 +244,7 @@ def sign_share_transfer(
 
 
 def sign_payees(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     device: int,
     shares: Sequence[Share],
@@ -260,11 +259,11 @@ def sign_payees(
         "payeesNonce": payees_nonce,
         "deadline": deadline,
     }
-    return _sign(account, _devices_domain(deployment), "ChangePayees", message)
+    return _sign(signer, _devices_domain(deployment), "ChangePayees", message)
 
 
 def sign_withdrawal(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     asset: bytes,
     amount: int,
@@ -273,7 +272,7 @@ def sign_withdrawal(
     deadline: int,
 ) -> SignedWithdrawal:
     """Return a withdrawal request that anybody may hand in; `nonce` is the Vault's."""
-    holder = _address(account)
+    holder = signer.address
     message = {
         "account": hex_of(holder),
         "asset": hex_of(asset),
@@ -281,15 +280,15 @@ def sign_withdrawal(
         "nonce": nonce,
         "deadline": deadline,
     }
-    domain = _domain("Commonworks Vault", deployment.chain_id, deployment.vault)
-    signature = _sign(account, domain, "WithdrawalRequest", message)
+    domain = domain_of("Commonworks Vault", deployment.chain_id, deployment.vault)
+    signature = _sign(signer, domain, "WithdrawalRequest", message)
     return SignedWithdrawal(
         account=holder, deadline=deadline, signature=signature, asset=asset, amount=amount
     )
 
 
 def sign_spend_limit(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     device: int,
     limit: int,
@@ -298,7 +297,7 @@ def sign_spend_limit(
     deadline: int,
 ) -> SignedSpendLimit:
     """Return a spend limit that anybody may hand in; `nonce` is the Vault's."""
-    holder = _address(account)
+    holder = signer.address
     message = {
         "account": hex_of(holder),
         "deviceId": device,
@@ -306,15 +305,15 @@ def sign_spend_limit(
         "nonce": nonce,
         "deadline": deadline,
     }
-    domain = _domain("Commonworks Vault", deployment.chain_id, deployment.vault)
-    signature = _sign(account, domain, "SpendLimit", message)
+    domain = domain_of("Commonworks Vault", deployment.chain_id, deployment.vault)
+    signature = _sign(signer, domain, "SpendLimit", message)
     return SignedSpendLimit(
         account=holder, deadline=deadline, signature=signature, device=device, limit=limit
     )
 
 
 def sign_permit(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     asset: bytes,
     amount: int,
@@ -327,7 +326,7 @@ def sign_permit(
 
     Inputs: `domain` and `nonce` are the asset's own (`Members.permit_domain`, `Members.nonce`).
     """
-    holder = _address(account)
+    holder = signer.address
     message = {
         "owner": hex_of(holder),
         "spender": hex_of(deployment.vault),
@@ -335,37 +334,17 @@ def sign_permit(
         "nonce": nonce,
         "deadline": deadline,
     }
-    separator = _domain(domain.name, deployment.chain_id, asset, domain.version)
-    signature = _sign(account, separator, "Permit", message)
+    separator = domain_of(domain.name, deployment.chain_id, asset, domain.version)
+    signature = _sign(signer, separator, "Permit", message)
     return SignedPermit(
         account=holder, deadline=deadline, signature=signature, asset=asset, amount=amount
     )
 
 
-def _address(account: LocalAccount) -> bytes:
-    return bytes.fromhex(account.address[2:])
+def _devices_domain(deployment: Deployment) -> Domain:
+    return domain_of("Commonworks Devices", deployment.chain_id, deployment.devices)
 
 
-def _devices_domain(deployment: Deployment) -> dict[str, Any]:
-    return _domain("Commonworks Devices", deployment.chain_id, deployment.devices)
-
-
-def _domain(name: str, chain_id: int, contract: bytes, version: str = "1") -> dict[str, Any]:
-    return {
-        "name": name,
-        "version": version,
-        "chainId": chain_id,
-        "verifyingContract": hex_of(contract),
-    }
-
-
-def _sign(
-    account: LocalAccount, domain: dict[str, Any], kind: str, message: dict[str, Any]
-) -> bytes:
-    types = {name: _members(name) for name in (kind, _INNER.get(kind)) if name is not None}
-    return bytes(account.sign_typed_data(domain, types, message).signature)
-
-
-def _members(kind: str) -> list[dict[str, str]]:
-    pairs = (member.split(" ") for member in _TYPES[kind].split(","))
-    return [{"name": name, "type": type_} for type_, name in pairs]
+def _sign(signer: Signer, domain: Domain, kind: str, message: Mapping[str, Any]) -> bytes:
+    types = {name: struct(_TYPES[name]) for name in (kind, _INNER.get(kind)) if name is not None}
+    return signer.sign_typed(domain, types, kind, message)

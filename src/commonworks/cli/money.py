@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
-from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.members import Done, Members, Requested
 from commonworks.chain.messages import sign_spend_limit, sign_withdrawal
+from commonworks.chain.signer import Signer
 from commonworks.cli.shell import (
     amount,
     asynchronous,
@@ -74,18 +74,17 @@ async def deposit(*, value: str, name: str, asset: str, home: Home, as_json: boo
 
 
 async def _request(
-    session: Session, members: Members, account: LocalAccount, asset: bytes, units: int
+    session: Session, members: Members, signer: Signer, asset: bytes, units: int
 ) -> Requested:
     """Ask for a deposit back; where the folder has a relayer, it hands in what the owner signs."""
     if not has_relayer(session.home):
         return await members.request_withdrawal(asset, units)
-    owner = bytes.fromhex(account.address[2:])
     signed = sign_withdrawal(
-        account,
+        signer,
         session.deployment,
         asset,
         units,
-        nonce=await members.vault_nonce(owner),
+        nonce=await members.vault_nonce(signer.address),
         deadline=session.clock.now() + DEADLINE_S,
     )
     async with acting(session, RELAYER) as relayer:
@@ -107,7 +106,7 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
     async with open_session(home, say) as session, acting(session, name) as members:
         address, decimals, symbol = asset_of(session, asset)
         units = whole(value, decimals)
-        done = await _request(session, members, home.account(name), address, units)
+        done = await _request(session, members, home.signer(name), address, units)
         epoch = max(session.network.epoch_at(session.clock.now()), 0)
     say(f"claim it once epoch {epoch} is final: commonworks claim --account {name} --asset {asset}")
     _done(
@@ -148,17 +147,17 @@ async def claim(*, name: str, asset: str, by: str, home: Home, as_json: bool) ->
 
 
 async def _set_limit(
-    session: Session, members: Members, account: LocalAccount, device: int, units: int
+    session: Session, members: Members, signer: Signer, device: int, units: int
 ) -> Done:
     """Set a device's limit; where the folder has a relayer, it hands in what the owner signs."""
     if not has_relayer(session.home):
         return await members.set_spend_limit(device, units)
     signed = sign_spend_limit(
-        account,
+        signer,
         session.deployment,
         device,
         units,
-        nonce=await members.vault_nonce(bytes.fromhex(account.address[2:])),
+        nonce=await members.vault_nonce(signer.address),
         deadline=session.clock.now() + DEADLINE_S,
     )
     async with acting(session, RELAYER) as relayer:
@@ -183,5 +182,5 @@ async def limit(*, device: str, value: str, name: str, home: Home, as_json: bool
         if found is None:
             raise NotFound(f"{device} is not enrolled", hint="enrol it: commonworks device enrol")
         units = whole(value, session.manifest.currency_decimals)
-        done = await _set_limit(session, members, home.account(name), found.device, units)
+        done = await _set_limit(session, members, home.signer(name), found.device, units)
     _done(as_json, {"device": found.device, "limit": units, "tx": "0x" + done.tx.hex()})

@@ -110,7 +110,7 @@ async def consent(
         number, _ = await _held(session, device)
         deadline = session.clock.now() + DEADLINE_S
         signature = sign_payees(
-            home.account(name),
+            home.signer(name),
             session.deployment,
             number,
             parse_shares(home, texts),
@@ -140,7 +140,7 @@ async def transfer(*, device: str, receiver: str, ppm: int, name: str, home: Hom
         number, _ = await _held(session, device)
         to = resolve_account(home, receiver)
         signed = sign_share_transfer(
-            home.account(name),
+            home.signer(name),
             session.deployment,
             number,
             to,
@@ -207,7 +207,7 @@ async def _consents(
                 hint="get its line from: commonworks device payees consent",
             )
         signatures[payee.account] = sign_payees(
-            home.account(name),
+            home.signer(name),
             session.deployment,
             device,
             shares,

@@ -122,7 +122,7 @@ async def _enrol_devices(
             nonces[actor.owner] = await relayer.enrol_nonce(home.address(actor.owner))
         signed.append(
             sign_enrolment(
-                home.account(actor.owner),
+                home.signer(actor.owner),
                 session.deployment,
                 Enrolment(key=key, resource=player.resource.name, cell=actor.cell),
                 nonce=nonces[actor.owner],
@@ -158,7 +158,7 @@ async def _fund(
     domain = await relayer.permit_domain(currency)
     permits = [
         sign_permit(
-            home.account(owner),
+            home.signer(owner),
             session.deployment,
             currency,
             amount,
@@ -193,7 +193,7 @@ async def _limit(
             nonces[actor.owner] = await relayer.vault_nonce(owner)
         signed.append(
             sign_spend_limit(
-                home.account(actor.owner),
+                home.signer(actor.owner),
                 session.deployment,
                 ids[actor.name],
                 actor.spend_limit_micro,

@@ -239,7 +239,7 @@ async def enrol(
             device = known
         elif relayed:
             signed = sign_enrolment(
-                account,
+                home.signer(owner),
                 session.deployment,
                 enrolment,
                 nonce=await members.enrol_nonce(owners),

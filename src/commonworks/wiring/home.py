@@ -14,6 +14,7 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.accounts import create_account, list_accounts, load_account
 from commonworks.chain.manifest import Manifest, decode_manifest, encode_manifest
+from commonworks.chain.signer import KeystoreSigner, Signer
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Corrupt, InvalidInput, NotFound, Unauthorized, Unavailable
 from commonworks.storage.keyfiles import inspect_key, read_key, write_key
@@ -115,6 +116,10 @@ class Home:
     def account(self, name: str) -> LocalAccount:
         """Return an account of this folder, unlocked."""
         return load_account(self.accounts, name, self.secret())
+
+    def signer(self, name: str) -> Signer:
+        """Return what signs messages for an account of this folder."""
+        return KeystoreSigner(self.account(name))
 
     def new_account(self, name: str, *, key: bytes | None = None) -> LocalAccount:
         """Make an account; a demo's is derived from its seed and unprotected."""

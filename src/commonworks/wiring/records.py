@@ -95,6 +95,9 @@ def resolve_account(home: Home, text: str) -> bytes:
     """Return the address that a name of this folder, or a 0x address, means."""
     if text.startswith("0x"):
         return address_bytes(text)
+    for address, name in _contracts(home).items():
+        if name == text:
+            return address
     return home.address(text)
 
 
@@ -103,7 +106,21 @@ def name_of(home: Home, address: bytes) -> str:
     for stored in list_accounts(home.accounts):
         if stored.address == address:
             return stored.name
-    return address_text(address)
+    return _contracts(home).get(address, address_text(address))
+
+
+def _contracts(home: Home) -> dict[bytes, str]:
+    """Return the names of a founded network's contracts that hold money or decide."""
+    place = home.manifest().place if home.exists() else None
+    if place is None:
+        return {}
+    named = {
+        "timelock": place.government.timelock,
+        "governor": place.government.governor,
+        "guardian contract": place.government.guardian,
+        "exchange": place.government.router,
+    }
+    return {address: name for name, address in named.items() if address is not None}
 
 
 def asset_of(session: Session, name: str) -> tuple[bytes, int, str]:
