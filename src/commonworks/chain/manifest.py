@@ -30,7 +30,7 @@ EPOCH_LENGTH_MIN_S: Final = 60
 class Votes(StrEnum):
     """What votes."""
 
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - an asset
     """One vote for every unit of the token, bonds included."""
     MEMBERSHIP = "membership"
     """One member, one vote."""
@@ -39,7 +39,7 @@ class Votes(StrEnum):
 class Bonds(StrEnum):
     """What nodes bond."""
 
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - an asset
     CURRENCY = "currency"
     """The settlement currency."""
 
