@@ -184,9 +184,9 @@ def _show_epoch(running: Demo, line: EpochLine) -> None:
     say(f"  reduced     {_counts(line.reduced)} (intervals)")
     say(f"  refused     {_counts(line.refused)} (by the gateway), replays {line.repeated}")
     say(f"  {_figures(running.session.resources, settled)}")
+    minted = f"minted {amount(settled.minted_wei, WEI_DECIMALS)} {symbol}, "
     say(
-        f"  minted {amount(settled.minted_wei, WEI_DECIMALS)} {symbol}, "
-        f"paid {currency} {network.currency_code}"
+        f"  {minted if network.initial_emission_wei else ''}paid {currency} {network.currency_code}"
     )
     say(f"  digest 0x{settled.digest.hex()}")
     say(f"  tx     0x{line.tx.hex()}")
@@ -204,11 +204,10 @@ def _show_end(
     say(f"The members saved {amount(saved, decimals)} {code} against the utility alone.")
     say("Who earned what:")
     for account, currency, token in running.earnings(settled[-1]):
-        name = name_of(running.session.home, account)
-        say(
-            f"  {name:<14} {amount(currency, decimals):>10} {code} "
-            f"{amount(token, WEI_DECIMALS):>12} {symbol}"
-        )
+        line = f"  {name_of(running.session.home, account):<14} {amount(currency, decimals):>10} {code}"
+        if manifest.initial_emission_wei:
+            line += f" {amount(token, WEI_DECIMALS):>12} {symbol}"
+        say(line)
     if claim is not None:
         paid = amount(claim.amount, decimals) + f" {code}"
         if claim.asset == running.session.network.token:
