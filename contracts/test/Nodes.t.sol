@@ -126,6 +126,26 @@ contract NodesTest is World {
         vm.assertEq(nodes.stakeOf(alice), BOND_MIN, "counts");
     }
 
+    function test_bonds_may_be_in_the_currency() external {
+        vm.prank(governance);
+        policy.set("verifier_bond_min", 500e6);
+        nodes = new Nodes(address(euro), address(policy));
+        vm.assertEq(nodes.bondAsset(), address(euro), "asset");
+        euro.mint(alice, 501e6);
+        verify(alice);
+        vm.prank(alice);
+        euro.approve(address(nodes), 501e6);
+        vm.prank(alice);
+        nodes.bond(501e6);
+        vm.assertEq(nodes.totalStake(), 501e6, "stake");
+        unbond(alice, 2e6);
+        vm.assertEq(nodes.totalStake(), 0, "too little stays");
+        vm.warp(block.timestamp + UNBONDING);
+        vm.prank(alice);
+        nodes.finishUnbonding();
+        vm.assertEq(euro.balanceOf(alice), 2e6, "paid in euro");
+    }
+
     function test_unbonding_stops_counting_at_once_and_pays_later() external {
         fund(alice, 2 * BOND_MIN);
         verify(alice);

@@ -100,6 +100,51 @@ contract PolicyTest is Test {
         policy.valueAt(OTHER, 0);
     }
 
+    function assertEntry(uint256 index, uint64 fromEpoch, int256 value) private view {
+        (uint64 from, int256 found) = policy.historyAt(KEY, index);
+        vm.assertEq(from, fromEpoch, "from");
+        vm.assertEq(found, value, "value");
+    }
+
+    function test_history_has_one_entry_an_epoch() external {
+        policy.set(KEY, 19); // before genesis: replaces what epoch 0 begins with
+        vm.assertEq(policy.historyLength(KEY), 1, "still one");
+        assertEntry(0, 0, 19);
+        vm.warp(GENESIS + 2 * LENGTH);
+        policy.set(KEY, -5);
+        policy.set(KEY, 23);
+        vm.warp(GENESIS + 7 * LENGTH);
+        policy.set(KEY, 23); // the same again is an entry too
+        vm.assertEq(policy.historyLength(KEY), 3, "three");
+        assertEntry(0, 0, 19);
+        assertEntry(1, 3, 23);
+        assertEntry(2, 8, 23);
+        vm.assertEq(policy.historyLength(OTHER), 0, "none");
+    }
+
+    /// @dev Reading an epoch's value off the history gives what `valueAt` gives.
+    function testFuzz_history_tells_every_value(uint256 seed) external {
+        uint256 now_ = GENESIS;
+        for (uint256 i = 0; i < 7; ++i) {
+            uint256 word = uint256(keccak256(abi.encode(seed, i)));
+            now_ += word % (3 * LENGTH);
+            vm.warp(now_);
+            policy.set(KEY, int256(word >> 128) % 24);
+        }
+        uint256 entries = policy.historyLength(KEY);
+        for (uint64 epoch = 0; epoch < 24; ++epoch) {
+            int256 value = 0;
+            uint64 before = 0;
+            for (uint256 i = 0; i < entries; ++i) {
+                (uint64 from, int256 found) = policy.historyAt(KEY, i);
+                vm.assertTrue(i == 0 || from > before, "not ascending");
+                before = from;
+                if (from <= epoch) value = found;
+            }
+            vm.assertEq(value, policy.valueAt(KEY, epoch), "value");
+        }
+    }
+
     /// @dev Whatever is changed when: no epoch that has opened changes, and the hash is the fold.
     function testFuzz_history_is_a_fold(uint256 seed) external {
         bytes32 h = policy.hashAt(0);

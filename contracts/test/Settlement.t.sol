@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Policy} from "../src/Policy.sol";
-import {CommonsToken} from "../src/CommonsToken.sol";
 import {Settlement} from "../src/Settlement.sol";
-import {AssetTotal, Parameter, Range, Result, Tip} from "../src/Types.sol";
+import {AssetTotal, Range, Result, Tip} from "../src/Types.sol";
 import {World} from "./kit/World.sol";
 
 contract SettlementTest is World {
@@ -13,8 +11,6 @@ contract SettlementTest is World {
     event Closed(uint64 indexed epoch, bytes32 evidenceHash, Range[] ranges);
     event Attested(uint64 indexed epoch, address indexed verifier, bytes32 digest);
     event Finalised(uint64 indexed epoch, bytes32 digest, Result result);
-    event HaltVoted(uint64 indexed epoch, address indexed verifier, uint256 stake);
-    event Halted(uint64 indexed epoch, uint64 until);
 
     AssetTotal[] private none;
 
@@ -46,90 +42,6 @@ contract SettlementTest is World {
 
     function plainResult(uint64 epoch) private view returns (Result memory) {
         return resultFor(epoch, keccak256("root"), 0, none);
-    }
-
-    // --- deployment --------------------------------------------------------------------------
-
-    function test_network_id_commits_to_everything() external view {
-        bytes32 expected = keccak256(
-            abi.encode(
-                "commonworks/1",
-                block.chainid,
-                address(settlement),
-                address(token),
-                address(devices),
-                address(nodes),
-                address(vault),
-                address(policy),
-                GENESIS,
-                LENGTH,
-                keccak256("manifest")
-            )
-        );
-        vm.assertEq(settlement.networkId(), expected, "network id");
-    }
-
-    function test_refuses_a_vault_of_another_settlement() external {
-        address next = vm.computeCreateAddress(address(this), vm.getNonce(address(this)));
-        vm.expectRevert(
-            abi.encodeWithSelector(
-                Settlement.WrongWiring.selector, address(vault), next, address(settlement)
-            )
-        );
-        new Settlement(config(address(guardian)));
-    }
-
-    function test_refuses_a_token_of_another_vault() external {
-        CommonsToken other = createToken(holder, address(nodes));
-        Settlement.Config memory c = config(address(guardian));
-        c.token = address(other);
-        // A vault that names the settlement to come: only the token is wrong.
-        c.vault = address(new VaultOf());
-        VaultOf(c.vault).name(vm.computeCreateAddress(address(this), vm.getNonce(address(this))));
-        vm.expectRevert(
-            abi.encodeWithSelector(Settlement.WrongWiring.selector, address(other), c.vault, holder)
-        );
-        new Settlement(c);
-    }
-
-    function deployWith(Parameter[] memory list, uint64 length, bytes memory refusal) private {
-        Settlement.Config memory c = config(address(guardian));
-        VaultOf other = new VaultOf();
-        c.vault = address(other);
-        c.token = address(createToken(c.vault, address(0)));
-        c.policy = address(new Policy(governance, founder, list, GENESIS, length));
-        other.name(vm.computeCreateAddress(address(this), vm.getNonce(address(this))));
-        vm.expectRevert(refusal);
-        new Settlement(c);
-    }
-
-    function test_refuses_a_policy_of_another_schedule() external {
-        bytes memory refusal =
-            abi.encodeWithSelector(Settlement.WrongSchedule.selector, GENESIS, LENGTH + 1);
-        deployWith(parameters(), LENGTH + 1, refusal);
-    }
-
-    function test_refuses_bounds_that_a_vote_could_abuse() external {
-        Parameter[] memory list = parameters();
-        list[placeOf(list, "quorum_ppm")].min = 500_000; // two halves could each finalise
-        bytes memory refusal = abi.encodeWithSelector(
-            Settlement.UnsafeBounds.selector, bytes32("quorum_ppm"), 500_000, 1_000_000
-        );
-        deployWith(list, LENGTH, refusal);
-        list = parameters();
-        list[placeOf(list, "hold_s")].min = -1;
-        refusal = abi.encodeWithSelector(
-            Settlement.UnsafeBounds.selector, bytes32("hold_s"), -1, 300_000
-        );
-        deployWith(list, LENGTH, refusal);
-    }
-
-    function test_refuses_a_policy_without_a_key() external {
-        Parameter[] memory list = parameters();
-        list[placeOf(list, "halt_s")].key = "something else";
-        bytes memory refusal =
-            abi.encodeWithSelector(Policy.NotDefined.selector, bytes32("halt_s"), 0);
-        deployWith(list, LENGTH, refusal);
     }
 
     // --- anchor ------------------------------------------------------------------------------
@@ -540,70 +452,5 @@ contract SettlementTest is World {
             }
         }
         vm.assertEq(settlement.digestOf(0), 0, "none");
-    }
-
-    // --- halt --------------------------------------------------------------------------------
-
-    function test_the_guardian_stops_a_root_once() external {
-        closeEmpty(0);
-        agree(0, plainResult(0));
-        uint64 until = uint64(block.timestamp) + HALT;
-        vm.expectEmit(address(settlement));
-        emit Halted(0, until);
-        vm.prank(holder);
-        guardian.halt(0);
-        (,, uint64 claimableAt) = vault.lastRoot();
-        vm.assertEq(claimableAt, until, "the root waits");
-        vm.expectRevert(abi.encodeWithSelector(Settlement.AlreadyHalted.selector, 0));
-        vm.prank(address(guardian));
-        settlement.halt(0);
-    }
-
-    function test_verifiers_who_could_prevent_a_quorum_stop_a_root() external {
-        closeEmpty(0);
-        agree(0, plainResult(0));
-        vm.expectEmit(address(settlement));
-        emit HaltVoted(0, verifiers[3], 1_021e18);
-        vm.prank(verifiers[3]);
-        settlement.halt(0);
-        (, bool halted) = settlement.holdOf(0);
-        vm.assertTrue(!halted, "one is not enough");
-        vm.expectRevert(abi.encodeWithSelector(Settlement.AlreadyVoted.selector, 0, verifiers[3]));
-        vm.prank(verifiers[3]);
-        settlement.halt(0);
-        vm.prank(verifiers[0]);
-        settlement.halt(0);
-        (, halted) = settlement.holdOf(0);
-        vm.assertTrue(halted, "two of four are");
-    }
-
-    function test_stops_only_in_the_hold_period() external {
-        closeEmpty(0);
-        vm.expectRevert(abi.encodeWithSelector(Settlement.NotInHold.selector, 0, 0));
-        vm.prank(holder);
-        guardian.halt(0);
-        agree(0, plainResult(0));
-        uint256 holdEnds = block.timestamp + HOLD;
-        vm.warp(holdEnds);
-        vm.expectRevert(abi.encodeWithSelector(Settlement.NotInHold.selector, 0, holdEnds));
-        vm.prank(holder);
-        guardian.halt(0);
-    }
-
-    function test_strangers_stop_nothing() external {
-        closeEmpty(0);
-        agree(0, plainResult(0));
-        vm.expectRevert(abi.encodeWithSelector(Settlement.NotVerifier.selector, treasury, 0));
-        vm.prank(treasury);
-        settlement.halt(0);
-    }
-}
-
-/// @notice A vault that only names its settlement.
-contract VaultOf {
-    address public settlement;
-
-    function name(address settlement_) external {
-        settlement = settlement_;
     }
 }
