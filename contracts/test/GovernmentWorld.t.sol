@@ -152,6 +152,19 @@ abstract contract GovernmentWorld is Test {
         token.transfer(to, amount);
     }
 
+    /// @dev A change of policy that was voted, in force from the next epoch on.
+    function setPolicy(bytes32 key, int256 value) internal {
+        vm.prank(address(timelock));
+        policy.set(key, value);
+    }
+
+    /// @dev Another government under the same policy.
+    function governorOver(IVotes votes) internal returns (CommonsGovernor) {
+        address at_ = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        CommonsTimelock another = new CommonsTimelock(at_, policy);
+        return new CommonsGovernor(votes, another, policy);
+    }
+
     // --- proposals ---------------------------------------------------------------------------
 
     function plan(address target, bytes memory data, string memory description)
