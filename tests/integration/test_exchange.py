@@ -249,9 +249,39 @@ def test_a_pool_that_somebody_else_opened_is_left_alone(tmp_path: Path) -> None:
             token, currency, *amounts, kit.address("bob"), market.deadline
         )
         await stranger.send(Call(to=market.exchange.router, data=data))
-        with pytest.raises(Conflict, match="somebody else opened the pool"):
+        with pytest.raises(Conflict, match="before it was opened"):
             await market.open()
         assert await market.wealth("provider") == (TOKEN_WEI, CURRENCY)
+
+    run(scenario, tmp_path, opened=False)
+
+
+def test_money_that_was_put_into_an_unopened_pool_is_named(tmp_path: Path) -> None:
+    async def scenario(market: Market) -> None:
+        assets = (market.exchange.token, market.exchange.currency)
+        create = uniswap._item("createPair", "address,address", "address").call(*assets)
+        stranger = Members(market.rig.endpoints, market.deployment, kit.account("bob"))
+        await stranger.send(Call(to=market.at[FACTORY], data=create))
+        pair = (await market.exchange.pool()).pair
+        for trade in (market.exchange.quote_sell, market.exchange.quote_buy):
+            with pytest.raises(Conflict, match="is empty"):
+                await trade(1)
+        await stranger.transfer(market.exchange.currency, pair, 1)
+        await stranger.send(Call(to=pair, data=uniswap._item("sync").call()))
+        with pytest.raises(Conflict, match="before it was opened"):
+            await market.open()
+
+    run(scenario, tmp_path, opened=False)
+
+
+def test_an_empty_pool_is_opened_all_the_same(tmp_path: Path) -> None:
+    async def scenario(market: Market) -> None:
+        assets = (market.exchange.token, market.exchange.currency)
+        create = uniswap._item("createPair", "address,address", "address").call(*assets)
+        stranger = Members(market.rig.endpoints, market.deployment, kit.account("bob"))
+        await stranger.send(Call(to=market.at[FACTORY], data=create))
+        await market.open()
+        assert (await market.exchange.pool()).reserves.token == TOKEN_WEI
 
     run(scenario, tmp_path, opened=False)
 

@@ -103,6 +103,14 @@ def test_price_impact_and_limits_by_hand() -> None:
     assert (sale.fee_ppm, purchase.side) == (3_000, Side.BUY)
 
 
+def test_the_guides_example_is_what_the_pool_of_a_fresh_network_gives() -> None:
+    quote = uniswap.quote_sell(100 * WEI, Reserves(token=50_000 * WEI, currency=5_000_000_000))
+    assert (quote.amount_out, quote.price, quote.impact_ppm) == (9_950_159, 99_501, 1_991)
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "exchange.md").read_text()
+    for shown in ("9.950159 tEUR", "0.099501 tEUR per CWK", "0.1991 %", "= 9.950159"):
+        assert shown in guide
+
+
 @given(tokens=st.integers(10**6, 10**30), token=RESERVE, currency=RESERVE)
 def test_impact_and_fee_explain_the_whole_difference_to_the_marginal_price(
     tokens: int, token: int, currency: int

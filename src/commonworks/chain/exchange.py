@@ -332,7 +332,7 @@ async def add_genesis_liquidity(
     Inputs: smallest units, both > 0; their ratio is the first price. Interrupted at any point it
     goes on when it is called again, and adds nothing twice: the pool is opened by one transaction
     and only while the timelock owns no share. `progress` hears of each step once it is done.
-    Raises: Conflict when somebody else opened the pool, or the provider owns less than that.
+    Raises: Conflict when somebody else was there first, or the provider owns less than that.
     """
     deployment, calls = provider.deployment, provider.calls
     exchange = exchange_of(provider.endpoints, deployment)
@@ -355,9 +355,9 @@ async def add_genesis_liquidity(
 
 
 async def _open(provider: Members, exchange: Exchange, call: Call) -> None:
-    if await _is_open(exchange):
+    if await _is_touched(exchange):
         raise Conflict(
-            "somebody else opened the pool already, at a price of their own",
+            "somebody else put money into the pool before it was opened",
             hint="bring it to the right price and add liquidity by hand",
         )
     try:
@@ -366,11 +366,12 @@ async def _open(provider: Members, exchange: Exchange, call: Call) -> None:
         raise explained(error) from error
 
 
-async def _is_open(exchange: Exchange) -> bool:
+async def _is_touched(exchange: Exchange) -> bool:
     try:
-        return (await exchange.pool()).shares > 0
+        pool = await exchange.pool()
     except NotFound:
         return False
+    return pool.shares > 0 or pool.reserves.token > 0 or pool.reserves.currency > 0
 
 
 # --- reading ------------------------------------------------------------------------------------

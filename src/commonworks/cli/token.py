@@ -211,10 +211,8 @@ async def token_sell(
         has = await members.balance(exchange.token, who)
         units = has if wanted is None else wanted
         if units > has or has == 0:
-            raise Conflict(
-                f"{name} has {_tokens(session, has)}",
-                hint="sell less" if claim else "sell less, or first what it has earned: --claim",
-            )
+            hint = "sell less, or wait for what it earns" if claim else "add --claim, or sell less"
+            raise Conflict(f"{name} has {_tokens(session, has)}", hint=hint)
         quote = await exchange.quote_sell(units)
         least = least_out(quote, allowed_ppm)
         say(f"{_tokens(session, units)} for at least {_money(session, least)}")
