@@ -118,7 +118,7 @@ def test_a_proposal_from_the_first_word_to_what_it_changes(tmp_path: Path) -> No
             await ada.vote(found.proposal, Support.AGAINST)
         await of(rig, "bob").vote(found.proposal, Support.AGAINST)
         signed = sign_vote(
-            kit.account("eve"),
+            kit.signer("eve"),
             rig.at,
             found.proposal,
             Support.FOR,
@@ -126,7 +126,7 @@ def test_a_proposal_from_the_first_word_to_what_it_changes(tmp_path: Path) -> No
             reason="relayed",
         )
         await of(rig, "gateway").vote_for(signed)
-        plain = sign_vote(kit.account("gateway"), rig.at, found.proposal, Support.ABSTAIN, nonce=0)
+        plain = sign_vote(kit.signer("gateway"), rig.at, found.proposal, Support.ABSTAIN, nonce=0)
         await ada.vote_for(plain)
         standing = await ada.standing(found)
         assert standing.state is ProposalState.ACTIVE
@@ -231,7 +231,7 @@ def test_the_ways_in_which_a_proposal_ends_without_effect(tmp_path: Path) -> Non
         assert [p.title for p in await ada.proposals()] == ["One", "Two", "Three"]
         with pytest.raises(NotFound, match="no proposal 4"):
             await ada.proposal("4")
-        wrong = sign_vote(kit.account("eve"), rig.at, late.proposal, Support.FOR, nonce=9)
+        wrong = sign_vote(kit.signer("eve"), rig.at, late.proposal, Support.FOR, nonce=9)
         with pytest.raises(Conflict, match="signature is not the voter's"):
             await ada.vote_for(wrong)
         with pytest.raises(InvalidInput, match="decides"):

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
-
-from eth_account.signers.local import LocalAccount
+from typing import Final
 
 from commonworks.chain.abi import contract
 from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import hex_of
+from commonworks.chain.signer import Signer, Types, domain_of, sign_ballot, struct
 from commonworks.chain.transactions import Call
 from commonworks.errors import InvalidInput
 
 GOVERNOR: Final = "CommonsGovernor"
 DOMAIN: Final = "Commonworks Governor"
 """What the Governor calls itself in signed votes."""
+
+EXTENDED: Final[Types] = {
+    "ExtendedBallot": struct(
+        "uint256 proposalId,uint8 support,address voter,uint256 nonce,string reason,bytes params"
+    )
+}
+"""OpenZeppelin's Governor: a vote with a reason."""
 
 REASON_MAX: Final = 20_000
 """Longest reason of a vote, bytes."""
@@ -47,7 +53,7 @@ class SignedVote:
 
 
 def sign_vote(
-    account: LocalAccount,
+    signer: Signer,
     deployment: Deployment,
     proposal: int,
     support: Support,
@@ -55,49 +61,31 @@ def sign_vote(
     nonce: int,
     reason: str = "",
 ) -> SignedVote:
-    """Return a vote that anybody may hand in; `nonce` is the Governor's for this account."""
-    voter = bytes.fromhex(account.address[2:])
-    domain, types, message = vote_message(
-        deployment, proposal, support, voter, nonce=nonce, reason=reason
-    )
-    signature = bytes(account.sign_typed_data(domain, types, message).signature)
-    return SignedVote(
-        proposal=proposal, support=support, reason=reason, voter=voter, signature=signature
-    )
-
-
-def vote_message(
-    deployment: Deployment,
-    proposal: int,
-    support: Support,
-    voter: bytes,
-    *,
-    nonce: int,
-    reason: str = "",
-) -> tuple[dict[str, Any], dict[str, list[dict[str, str]]], dict[str, Any]]:
-    """Return (domain, types, message) of a vote to be signed (EIP-712).
+    """Return a vote that anybody may hand in; `nonce` is the Governor's for this account.
 
     A vote without a reason is a `Ballot`, one with a reason an `ExtendedBallot` without parameters.
     """
-    fields = ["uint256 proposalId", "uint8 support", "address voter", "uint256 nonce"]
-    message: dict[str, Any] = {
-        "proposalId": proposal,
-        "support": int(support),
-        "voter": hex_of(voter),
-        "nonce": nonce,
-    }
+    governor, chain = deployment.government.governor, deployment.chain_id
     if reason:
-        fields += ["string reason", "bytes params"]
-        message |= {"reason": checked_reason(reason), "params": b""}
-    pairs = (field.split(" ") for field in fields)
-    kind = "ExtendedBallot" if reason else "Ballot"
-    domain = {
-        "name": DOMAIN,
-        "version": "1",
-        "chainId": deployment.chain_id,
-        "verifyingContract": hex_of(deployment.government.governor),
-    }
-    return domain, {kind: [{"name": name, "type": type_} for type_, name in pairs]}, message
+        message = {
+            "proposalId": proposal,
+            "support": int(support),
+            "voter": hex_of(signer.address),
+            "nonce": nonce,
+            "reason": checked_reason(reason),
+            "params": b"",
+        }
+        domain = domain_of(DOMAIN, chain, governor)
+        signature = signer.sign_typed(domain, EXTENDED, "ExtendedBallot", message)
+    else:
+        signature = sign_ballot(signer, governor, chain, proposal, int(support), nonce=nonce)
+    return SignedVote(
+        proposal=proposal,
+        support=support,
+        reason=reason,
+        voter=signer.address,
+        signature=signature,
+    )
 
 
 def vote_call(deployment: Deployment, signed: SignedVote) -> Call:
