@@ -204,7 +204,8 @@ def _show_end(
     say(f"The members saved {amount(saved, decimals)} {code} against the utility alone.")
     say("Who earned what:")
     for account, currency, token in running.earnings(settled[-1]):
-        line = f"  {name_of(running.session.home, account):<14} {amount(currency, decimals):>10} {code}"
+        name = name_of(running.session.home, account)
+        line = f"  {name:<14} {amount(currency, decimals):>10} {code}"
         if manifest.initial_emission_wei:
             line += f" {amount(token, WEI_DECIMALS):>12} {symbol}"
         say(line)

@@ -15,6 +15,7 @@ from commonworks.cli.logs import log, receipt
 from commonworks.cli.money import claim, deposit, limit, withdraw
 from commonworks.cli.network import agent, backup, init, restore_command, up
 from commonworks.cli.shell import run
+from commonworks.cli.token import token
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,6 +42,7 @@ for command in (
     withdraw,
     limit,
     claim,
+    token,
     log,
     receipt,
     backup,
