@@ -36,14 +36,14 @@ abstract contract Batches is ERC721 {
     function _mintBatch(address to, uint256 count) internal returns (uint256 firstId) {
         if (to == address(0)) revert ERC721InvalidReceiver(address(0));
         if (count == 0 || count > BATCH_MAX) revert BatchOutOfRange(count, BATCH_MAX);
-        uint256 last = lastId + count;
-        lastId = last;
-        firstId = last - count + 1;
+        firstId = lastId + 1;
+        uint256 end = firstId + count;
+        lastId = end - 1;
         _firsts.set(firstId);
         _mintedTo[firstId] = to;
         // forge-lint: disable-next-line(unsafe-typecast)
         _increaseBalance(to, uint128(count)); // at most BATCH_MAX
-        for (uint256 id = firstId; id <= last; ++id) {
+        for (uint256 id = firstId; id < end; ++id) {
             emit Transfer(address(0), to, id);
         }
     }

@@ -151,7 +151,7 @@ contract Devices is Batches, Payees, Governed {
         bytes calldata publicKey,
         bool active
     ) external onlyOwner {
-        _requireKey(alg, publicKey);
+        _requireKey(alg, publicKey.length);
         emit RegistrarSet(resource, thumbprint, alg, publicKey, active);
     }
 
@@ -174,7 +174,7 @@ contract Devices is Batches, Payees, Governed {
         bytes32 resource,
         uint64 cell
     ) private returns (uint256 id) {
-        _requireKey(alg, publicKey);
+        _requireKey(alg, publicKey.length);
         id = _mintBatch(owner, 1);
         emit Enrolled(id, owner, thumbprint, alg, publicKey, resource, cell, msg.sender);
     }
@@ -183,14 +183,18 @@ contract Devices is Batches, Payees, Governed {
         private
         returns (uint256 firstId)
     {
-        firstId = _mintBatch(owner, devices.length);
-        for (uint256 i = 0; i < devices.length; ++i) {
-            NewDevice calldata d = devices[i];
-            _requireKey(d.alg, d.publicKey);
-            emit Enrolled(
-                firstId + i, owner, d.thumbprint, d.alg, d.publicKey, resource, d.cell, msg.sender
-            );
+        uint256 count = devices.length;
+        firstId = _mintBatch(owner, count);
+        for (uint256 i = 0; i < count; ++i) {
+            _announce(firstId + i, owner, resource, devices[i]);
         }
+    }
+
+    function _announce(uint256 id, address owner, bytes32 resource, NewDevice calldata d) private {
+        int8 alg = d.alg;
+        bytes calldata key = d.publicKey;
+        _requireKey(alg, key.length);
+        emit Enrolled(id, owner, d.thumbprint, alg, key, resource, d.cell, msg.sender);
     }
 
     /// @dev What an owner signs. Uses up its nonce; a wrong signature reverts and gives it back.
@@ -224,10 +228,9 @@ contract Devices is Batches, Payees, Governed {
         return super._ownerOf(id);
     }
 
-    function _requireKey(int8 alg, bytes calldata publicKey) private pure {
+    function _requireKey(int8 alg, uint256 length) private pure {
         if (alg != EDDSA && alg != ES256) revert UnsupportedAlgorithm(alg);
-        uint256 expected = alg == EDDSA ? 32 : 64;
-        if (publicKey.length != expected) revert WrongKeyLength(alg, publicKey.length);
+        if (length != (alg == EDDSA ? 32 : 64)) revert WrongKeyLength(alg, length);
     }
 
     /// @dev EIP-712: an array is hashed as the sequence of its members' hashes.
