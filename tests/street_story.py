@@ -1,7 +1,8 @@
 """Random streets over several epochs, and the checks that every such story must pass.
 
 A story holds honest meters and liars, gaps, reports that come an epoch late, silent feeders, thin
-purses, withdrawals, junk and forged copies.
+purses, withdrawals beyond what an epoch allows, junk and forged copies; shared devices, nodes that
+serve or do not, epochs that finalise late, votes that change the economy on the way.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from commonworks.model import (
 from commonworks.resources.energy.reasons import Why
 from commonworks.resources.energy.views import views
 from commonworks.settlement.emission import emission_wei
+from commonworks.simulation.economy import economy
 from commonworks.statements.codec import Item
 from settlement_world import (
     BEFORE_S,
@@ -38,7 +40,9 @@ from settlement_world import (
 )
 from street_world import INTERVAL_S, Flow, Meter, Street
 
-EPOCHS = 3
+EPOCHS = 4
+VERIFIERS, GATEWAYS = ("vera", "vito", "viola"), ("gate", "wide")
+BOND_MIN = 1_009
 PLANTS, HOUSES = ("sun", "roof"), ("house", "car")
 
 
@@ -87,9 +91,21 @@ def street(random: Random) -> Street:
         energy_utility_account=receiver("utility"),
         energy_token_price=random.choice((1, 100_000)),
         account_cap_ppm=random.choice((300_000, 1_000_000)),
+        currency_growth_max=random.choice((997, 30_011, 10**12)),
+        token_growth_max_wei=random.choice((10**18, 10**24)),
+        half_life_epochs=random.choice((1, 3, 730)),
+        emission_verifiers_ppm=random.choice((0, 100_003)),
+        emission_gateways_ppm=random.choice((0, 50_021, 50_021)),
+        emission_treasury_ppm=random.choice((0, 999_983)),
+        gateway_bond_min=BOND_MIN,
     )
+    for name in VERIFIERS:
+        made.stake(name, random.randrange(0, 10_007))
+    for log, name in enumerate(GATEWAYS):
+        made.gateway(name, log, bond=BOND_MIN - random.choice((0, 1)))
     if random.random() < 0.5:
         made.deposit("utility", 10**6)
+        made.deposit("utility", 7 * 10**18, asset=TOKEN)
     for name in (*PLANTS, *HOUSES):
         if random.random() < 0.9:
             limit = random.randrange(310_000)
@@ -108,6 +124,48 @@ def flows(random: Random) -> dict[str, list[Flow]]:
         ]
         for name in (*PLANTS, *HOUSES)
     }  # fmt: skip
+
+
+def share(made: Street, random: Random, at: int) -> None:
+    """Name new payees of some device, or none; sometimes the device goes to somebody else."""
+    name = random.choice((*PLANTS, *PLANTS, *HOUSES))
+    others = random.sample((*PLANTS, "ben", "cat", "dora"), random.choice((0, 1, 2, 3, 3)))
+    cuts = sorted(random.sample(range(1, 1_000_000), max(0, len(others) - 1)))
+    parts = [end - start for start, end in pairwise((0, *cuts, 1_000_000))]
+    ppm = dict(zip(sorted(others, key=account), parts, strict=False))
+    made.share(name, at, **ppm)
+
+
+def serve(made: Street, random: Random, waiting: list[int], at: int) -> None:
+    """Let nodes see some of the ended epochs through, in order."""
+
+    def some(names: Sequence[str]) -> list[str]:
+        return [name for name in names if random.random() < 0.7]
+
+    while waiting and random.random() < 0.7:
+        attested = some(VERIFIERS)
+        made.serve(
+            waiting.pop(0),
+            at,
+            confirmed=some(VERIFIERS),
+            attested=attested,
+            wrong=[name for name in some(VERIFIERS) if name not in attested],
+            logs=[log for log in range(len(LOGS)) if random.random() < 0.8],
+        )
+
+
+def rule(made: Street, random: Random, epoch: int, at: int) -> None:
+    """Let a vote change the economy from the next epoch on."""
+    key, value = random.choice(
+        (
+            ("half_life_epochs", random.randrange(1, 9)),
+            ("currency_growth_max", random.randrange(1, 99_991)),
+            ("token_growth_max_wei", 10**18 * random.randrange(1, 1_009)),
+            ("emission.verifiers_ppm", random.randrange(10**6)),
+            ("gateway_bond_min", BOND_MIN - random.randrange(2)),
+        )
+    )
+    made.set_policy(key, value, epoch + 1, at)
 
 
 def live(made: Street, random: Random, epoch: int) -> None:
@@ -142,16 +200,28 @@ def live(made: Street, random: Random, epoch: int) -> None:
             again = made.readings(name, made.read[name][-random.randrange(2, 9) :])
             made.log(again, epoch=epoch)
     made.log(Item(statement=bytes([epoch]), preimage=None), epoch=epoch)
-    if random.random() < 0.3:
+    at = made.network.epoch_start(epoch) + 1
+    while random.random() < 0.5:
         owner = random.choice((*PLANTS, "house"))
-        made.withdraw(owner, random.randrange(1, 10**6), at=made.network.epoch_start(epoch) + 1)
+        made.withdraw(owner, random.randrange(1, 10**6), at=at)
+    if random.random() < 0.3:
+        made.withdraw("utility", 10**18 * random.randrange(1, 9), at=at, asset=TOKEN)
+    if random.random() < 0.6:
+        share(made, random, at)
+    if random.random() < 0.3:
+        made.stake(random.choice(VERIFIERS), random.randrange(10_007), at)
+    if random.random() < 0.4:
+        rule(made, random, epoch, at)
 
 
 def tell(random: Random, epochs: int = EPOCHS) -> list[Told]:
     """Live and settle a street; return its epochs."""
     made = street(random)
+    ended: list[int] = []
     for epoch in range(epochs):
+        serve(made, random, ended, made.network.epoch_start(epoch))
         live(made, random, epoch)
+        ended.append(epoch)
     told = []
     for epoch in range(epochs):
         before, evidence = made.state, made.evidence(epoch)
@@ -193,24 +263,35 @@ def check_money(told: Sequence[Told], minted: int = 0) -> None:
 
 
 def check_bookings(item: Told) -> None:
-    """Totals move by payments, rewards and withdrawals alone."""
+    """Totals move by payments, rewards and withdrawals alone; who earns, `check_economy` knows."""
     result = item.result
-    earned: defaultdict[tuple[bytes, bytes], int] = defaultdict(int)
+    earned: defaultdict[bytes, int] = defaultdict(int)
     spent: defaultdict[tuple[bytes, bytes], int] = defaultdict(int)
     for payment in (p for r in result.resources for p in r.payments):
-        earned[CURRENCY, payment.payee] += payment.amount
+        earned[CURRENCY] += payment.amount
         spent[CURRENCY, payment.payer] += payment.amount
-    for reward in result.rewards:
-        earned[TOKEN, reward.account] += reward.amount_wei
+    earned[TOKEN] += sum(reward.amount_wei for reward in result.rewards)
     for done in result.withdrawn:
-        earned[done.asset, done.account] += done.amount
+        earned[done.asset] += done.amount
         spent[done.asset, done.account] += done.amount
     old = {(t.asset, t.account): t for t in item.before.totals}
+    grown: defaultdict[bytes, int] = defaultdict(int)
     for total in result.payouts:
         where = (total.asset, total.account)
         before = old.get(where)
-        check(total.earned == (before.earned if before else 0) + earned[where], "earned")
+        grown[total.asset] += total.earned - (before.earned if before else 0)
         check(total.spent == (before.spent if before else 0) + spent[where], "spent")
+    for asset in (CURRENCY, TOKEN):
+        check(grown[asset] == earned[asset], "earned")
+
+
+def check_economy(told: Sequence[Told]) -> None:
+    """Schedule, services, payees and withdrawals come to what the events alone say."""
+    made = told[-1].street
+    results = [item.result for item in told]
+    minted = results[-1].commitment.minted_wei
+    findings = economy(made.events, made.network, results, allocated_wei=0, supply_wei=minted)
+    check(not findings, "; ".join(findings))
 
 
 def check_once(told: Sequence[Told]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from random import Random
 
@@ -21,14 +23,27 @@ from commonworks.model import (
     Total,
     Withdrawal,
 )
-from commonworks.settlement.emission import emission_pools, emission_wei, split_rewards
+from commonworks.settlement.emission import (
+    after_epoch,
+    emission_pools,
+    emission_wei,
+    split_payees,
+    split_rewards,
+)
 from commonworks.settlement.payout import proof, root, verify
 from commonworks.statements.codec import decode_statement
 from commonworks.statements.model import Reason
 from commonworks.translog.tree import leaf_hash
-from commonworks.units import PPM
-from settlement_world import NETWORK, evidence_of, work
-from street_story import check_feeder, check_money, check_once, check_order, tell
+from commonworks.units import PPM, apportion
+from settlement_world import evidence_of, work
+from street_story import (
+    check_economy,
+    check_feeder,
+    check_money,
+    check_once,
+    check_order,
+    tell,
+)
 
 TESTS = Path(__file__).resolve().parents[1]
 STORIES = settings(derandomize=True, max_examples=30, deadline=None)
@@ -47,6 +62,7 @@ SEED = st.integers(0, 2**32)
 def test_money_is_conserved_and_no_interval_counts_twice(seed: int) -> None:
     told = tell(Random(seed))
     check_money(told)
+    check_economy(told)
     check_once(told)
     check_feeder(told)
 
@@ -219,10 +235,64 @@ def test_every_leaf_has_a_proof_in_any_order(leaves: list[Total], random: Random
         assert verify(top, leaf, siblings)
 
 
+HALF_LIVES = st.lists(st.integers(1, 10**6), max_size=40)
+"""The half-life in force for each epoch, from the first on."""
+
+
+def reference_emission(initial: int, half_lives: Sequence[int]) -> int:
+    """Return the emission after epochs with these half-lives, as the contract's loop finds it.
+
+    The contract keeps segments of equal half-lives: (epochs, half-life), and adds them up.
+    """
+    segments: list[list[int]] = []
+    for half_life in half_lives:
+        if segments and segments[-1][1] == half_life:
+            segments[-1][0] += 1
+        else:
+            segments.append([1, half_life])
+    halvings = sum(count * (2**96 // half_life) for count, half_life in segments)
+    whole, fraction = halvings >> 96, halvings % 2**96
+    return 0 if whole >= 255 else (initial >> whole) * (2**97 - fraction) // 2**97
+
+
+def opening(half_lives: Sequence[int]) -> int:
+    """Return the half-lives that have passed, as one state after the other carries them."""
+    return reduce(after_epoch, half_lives, 0)
+
+
 @QUICK
-@given(st.integers(0, 2_000))
-def test_emission_never_grows(epoch: int) -> None:
-    assert 0 <= emission_wei(NETWORK, epoch + 1) <= emission_wei(NETWORK, epoch)
+@given(AMOUNT, HALF_LIVES)
+def test_the_emission_is_the_contracts(initial: int, half_lives: list[int]) -> None:
+    found = emission_wei(initial, opening(half_lives))
+    assert found == reference_emission(initial, half_lives)
+
+
+@QUICK
+@given(AMOUNT, HALF_LIVES, st.integers(1, 10**6))
+def test_emission_never_grows(initial: int, half_lives: list[int], following: int) -> None:
+    later = emission_wei(initial, opening([*half_lives, following]))
+    assert 0 <= later <= emission_wei(initial, opening(half_lives)) <= initial
+
+
+@QUICK
+@given(st.lists(st.integers(1, 50), max_size=300), st.integers(1, 10**27))
+def test_the_schedule_is_bounded_whatever_is_voted(half_lives: list[int], initial: int) -> None:
+    """What the token's constructor reserves: E0 * (3 * (Hmax + 1) + 1) / 2."""
+    passed = [opening(half_lives[:epoch]) for epoch in range(len(half_lives) + 1)]
+    assert 2 * sum(emission_wei(initial, halvings) for halvings in passed) <= initial * (3 * 51 + 1)
+
+
+@QUICK
+@given(st.integers(0, 10**30), st.lists(st.integers(1, 10**6), min_size=1, max_size=64))
+def test_shares_of_a_device_come_to_what_it_earned(amount: int, weights: list[int]) -> None:
+    ppm = apportion(PPM - len(weights), weights)
+    shares = [(bytes([i]) * 20, 1 + part) for i, part in enumerate(ppm)]
+    parts = split_payees(amount, shares)
+    assert sum(part for _, part in parts) == amount
+    for (account, part), (payee, share) in zip(parts, shares, strict=True):
+        assert account == payee
+        exact = amount * share // PPM
+        assert part == exact or (account == shares[0][0] and part < exact + len(shares))
 
 
 @QUICK

@@ -129,10 +129,11 @@ class TestState:
     """What goes from one epoch to the next."""
 
     def busy(self) -> State:
-        world = World([gauge()])
+        world = World([gauge()], currency_growth_max=7)
         world.registrar()
         world.enrol("g1", "anna")
         world.deposit("anna", 2**70)
+        world.withdraw("anna", 2**69, at=GENESIS_S)
         schema = world.resources["gauge"].schemas[Kind.SITE]
         site = world.record("registrar", schema, GENESIS_S, {"level": [1]})
         world.log(world.binding("g1", "anna"), site, level(world, "g1", 3, GENESIS_S))

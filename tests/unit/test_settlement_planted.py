@@ -18,10 +18,11 @@ from commonworks.model import (
     Total,
 )
 from commonworks.resources.energy import auction_v1, balance_v1, market_v1, registers_v1, verify_v1
-from commonworks.settlement import emission, intake, ledger, payout, settle
+from commonworks.settlement import emission, intake, ledger, payout, service, settle
 from street_story import (
     Broken,
     Told,
+    check_economy,
     check_feeder,
     check_money,
     check_once,
@@ -97,6 +98,102 @@ def withdraw_without_limit(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ledger.Ledger, "free", lambda self, asset, account: 10**30)
 
 
+# --- the economy ----------------------------------------------------------------------------------
+
+
+def another_half_life_starts_anew(patch: pytest.MonkeyPatch) -> None:
+    def anew(halvings: int, half_life: int) -> int:
+        step = emission.HALVING // half_life
+        return halvings + step if halvings % step == 0 else step
+
+    patch.setattr(settle, "after_epoch", anew)
+
+
+def keep_the_residual(patch: pytest.MonkeyPatch) -> None:
+    def floor(amount: int, shares: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+        return [(account, amount * ppm // units.PPM) for account, ppm in shares]
+
+    patch.setattr(ledger, "split_payees", floor)
+
+
+def the_last_gets_the_residual(patch: pytest.MonkeyPatch) -> None:
+    split = emission.split_payees
+
+    def backwards(amount: int, shares: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+        return split(amount, shares[::-1])
+
+    patch.setattr(ledger, "split_payees", backwards)
+
+
+def payees_go_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    def to_the_owner(amount: int, shares: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+        return [(shares[0][0], amount)]
+
+    patch.setattr(emission, "split_payees", to_the_owner)
+
+
+def stake_of_today(patch: pytest.MonkeyPatch) -> None:
+    def newest(self: Any, verifier: bytes, epoch: int) -> int:
+        history = self._stakes.get(verifier, [])
+        return int(history[-1][1]) if history else 0
+
+    patch.setattr(service.ServiceFold, "_stake_at", newest)
+
+
+def every_digest_counts(patch: pytest.MonkeyPatch) -> None:
+    finalise = service.ServiceFold._finalise
+
+    def lenient(self: Any, event: Any, *, counts: bool) -> None:
+        said = self._attested[event.epoch]
+        self._attested[event.epoch] = [(who, event.digest) for who, _ in said]
+        finalise(self, event, counts=counts)
+
+    patch.setattr(service.ServiceFold, "_finalise", lenient)
+
+
+def every_window_counts(patch: pytest.MonkeyPatch) -> None:
+    finalise = service.ServiceFold._finalise
+
+    def always(self: Any, event: Any, *, counts: bool) -> None:
+        finalise(self, event, counts=True)
+
+    patch.setattr(service.ServiceFold, "_finalise", always)
+
+
+def unbonded_gateways_earn(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(service.ServiceFold, "_is_bonded", lambda self, operator: True)
+
+
+def forget_who_waits(patch: pytest.MonkeyPatch) -> None:
+    withdraw = ledger.Ledger.withdraw
+    patch.setattr(ledger.Ledger, "withdraw", lambda *given: (withdraw(*given)[0], ()))
+
+
+def serve_the_last_first(patch: pytest.MonkeyPatch) -> None:
+    withdraw = ledger.Ledger.withdraw
+
+    def backwards(self: Any, policy: Any, requests: Sequence[Any]) -> Any:
+        done, waiting = withdraw(self, policy, requests[::-1])
+        return done[::-1], waiting[::-1]
+
+    patch.setattr(ledger.Ledger, "withdraw", backwards)
+
+
+def wait_for_the_whole(patch: pytest.MonkeyPatch) -> None:
+    withdraw = ledger.Ledger.withdraw
+
+    def again(self: Any, policy: Any, requests: Sequence[Any]) -> Any:
+        done, waiting = withdraw(self, policy, requests)
+        whole = {item.request: item for item in requests}
+        return done, tuple(whole[item.request] for item in waiting)
+
+    patch.setattr(ledger.Ledger, "withdraw", again)
+
+
+def withdraw_beyond_the_growth(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ledger.Ledger, "_room", lambda self, policy, asset: 10**30)
+
+
 # --- energy ---------------------------------------------------------------------------------------
 
 
@@ -164,6 +261,20 @@ MONEY: tuple[Plant, ...] = (
     leave_out_depositors,
     withdraw_without_limit,
 )
+ECONOMY: tuple[Plant, ...] = (
+    another_half_life_starts_anew,
+    keep_the_residual,
+    the_last_gets_the_residual,
+    payees_go_unnoticed,
+    stake_of_today,
+    every_digest_counts,
+    every_window_counts,
+    unbonded_gateways_earn,
+    forget_who_waits,
+    serve_the_last_first,
+    wait_for_the_whole,
+    withdraw_beyond_the_growth,
+)
 ORDER: tuple[Plant, ...] = (unsorted_intake, first_reading_wins, positions_in_the_result)
 
 
@@ -172,6 +283,12 @@ def test_money_checks_see(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None
     unchecked(monkeypatch)
     plant(monkeypatch)
     assert any(shows(seed, check_money) for seed in SEEDS)
+
+
+@pytest.mark.parametrize("plant", ECONOMY)
+def test_the_economys_check_sees(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    assert any(shows(seed, check_economy) for seed in SEEDS)
 
 
 @pytest.mark.parametrize("plant", [earn_a_unit_more, split_rounds_up, forget_who_spent])
@@ -200,7 +317,7 @@ def test_the_check_of_order_sees(plant: Plant, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_a_bug_nothing_shows() -> None:
-    for check in (check_money, check_once, check_feeder, None):
+    for check in (check_money, check_economy, check_once, check_feeder, None):
         assert not any(shows(seed, check) for seed in SEEDS)
 
 
