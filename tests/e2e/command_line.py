@@ -38,7 +38,12 @@ POLL_S: Final = 0.02
 _FORKED: Final = multiprocessing.get_context("forkserver")
 _FORKED.set_forkserver_preload(["commonworks.cli.main"])
 
-_NOT_INHERITED: Final = ("COMMONWORKS_HOME", PASSPHRASE_VARIABLE, "COMMONWORKS_ANVIL")
+_NOT_INHERITED: Final = (
+    "COMMONWORKS_HOME",
+    PASSPHRASE_VARIABLE,
+    "COMMONWORKS_ANVIL",
+    "COMMONWORKS_UNISWAP",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
