@@ -86,13 +86,14 @@ contract WordPerId is ERC721, EmitsEnrolled {
 
 /// @notice What things cost. Every measured call is a transaction of its own (`isolate`), so a number
 /// is what its sender pays: 21,000, calldata, execution, less refunds. All numbers go to
-/// snapshots/gas.json; with FORGE_SNAPSHOT_CHECK=true any other number fails.
-/// @dev The state is that of a network under way: epoch 0 is finalised and claimed, counters and
+/// snapshots/; with FORGE_SNAPSHOT_CHECK=true any other number fails. One group a contract: the
+/// runner writes a group as soon as one contract is through.
+/// @dev The state is that of a network under way: epoch 0 is finalised, counters and
 /// totals are not zero; where the first time is dearer than the next, both are measured.
 /// forge-config: default.isolate = true
 contract GasTest is World {
     GasVm internal constant meter = GasVm(address(uint160(uint256(keccak256("hevm cheat code")))));
-    string internal constant GROUP = "gas";
+    string internal constant GROUP = "gas-network";
     uint256 internal constant CLAIM_TARGET = 80_000;
     /// @dev Siblings of a leaf among up to 32,768.
     uint256 internal constant DEPTH = 15;
@@ -400,7 +401,7 @@ contract GasTest is World {
 /// forge-config: default.isolate = true
 contract GasOfVotesTest is World, MemberAccountBench {
     GasVm internal constant meter = GasVm(address(uint160(uint256(keccak256("hevm cheat code")))));
-    string internal constant GROUP = "gas";
+    string internal constant GROUP = "gas-votes";
     uint256 internal constant ANN_KEY = 7_919;
 
     address internal immutable ann = vm.addr(ANN_KEY);
