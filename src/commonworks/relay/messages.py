@@ -28,6 +28,10 @@ from commonworks.relay.forms import (
 BODY_BYTES_MAX: Final = 256 << 10
 """Longest document; an enrolment of 256 devices has some 100 KiB."""
 
+BRACKETS_MAX: Final = 1_000
+"""Most lists and objects in a document. Bounds the nesting: a library that signs for Ethereum
+raises Python's recursion limit so far that the decoder would overflow the C stack."""
+
 SIGNATURE_BYTES_MAX: Final = 4_096
 """Longest signature of one account; a passkey's nested one has some 900 bytes."""
 
@@ -278,8 +282,10 @@ def decode_message(document: bytes) -> Message:
     """
     if len(document) > BODY_BYTES_MAX:
         raise InvalidInput(f"the document is larger than {BODY_BYTES_MAX} bytes")
+    if document.count(b"[") + document.count(b"{") > BRACKETS_MAX:
+        raise InvalidInput(f"the document has more than {BRACKETS_MAX} lists and objects")
     try:
-        parsed = json.loads(document, object_pairs_hook=_unique)
+        parsed = json.loads(document.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise InvalidInput("the document is not JSON, or names a member twice") from error
     if not isinstance(parsed, dict):
