@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {InvariantTest} from "../kit/Test.sol";
+import {GovernmentHandler} from "./GovernmentHandler.sol";
+
+/// @notice What holds at every moment of a government's life: nothing is carried out without a vote
+/// that succeeded and its delay; what replaces a part waits longer; votes are members; nobody but the
+/// timelock owns anything, and nobody but the governor tells it what to do.
+contract GovernmentInvariants is InvariantTest {
+    GovernmentHandler private government;
+
+    function setUp() external {
+        government = new GovernmentHandler();
+        bytes4[] memory selectors = new bytes4[](16);
+        selectors[0] = GovernmentHandler.propose.selector;
+        selectors[1] = GovernmentHandler.cancel.selector;
+        selectors[2] = GovernmentHandler.castVote.selector;
+        selectors[3] = GovernmentHandler.agree.selector;
+        selectors[4] = GovernmentHandler.queueUp.selector;
+        selectors[5] = GovernmentHandler.carryOut.selector;
+        selectors[6] = GovernmentHandler.carryOutInner.selector;
+        selectors[7] = GovernmentHandler.pass.selector;
+        selectors[8] = GovernmentHandler.delegate.selector;
+        selectors[9] = GovernmentHandler.found.selector;
+        selectors[10] = GovernmentHandler.trespass.selector;
+        selectors[11] = GovernmentHandler.wait.selector;
+        selectors[12] = GovernmentHandler.waitFor.selector;
+        selectors[13] = GovernmentHandler.propose.selector; // twice as likely as the rest
+        selectors[14] = GovernmentHandler.castVote.selector;
+        selectors[15] = GovernmentHandler.pass.selector;
+        aim(address(government), selectors);
+    }
+
+    /// @dev One campaign for all: the runner plays a campaign of its own for each such function.
+    function invariant_government() external view {
+        government.requireBooks();
+        government.requireVotes();
+        government.requireOrder();
+    }
+
+    /// @dev The handler is not idle: one straight life passes through every gate.
+    function test_a_life() external {
+        for (uint256 kind = 0; kind < 9; ++kind) {
+            government.found(kind + 3);
+            government.delegate(513, kind % 2 == 0); // the fourth account to the third
+            uint256 seed = kind << 16 | kind << 8;
+            government.propose(seed + (6 - seed % 6) % 6); // by the first account
+            government.wait(1);
+            government.trespass(kind << 32 | kind << 24 | kind << 16 | kind << 8);
+            government.castVote(kind << 64 | 1, uint8(kind));
+            government.pass(kind << 64 | 2);
+            government.carryOutInner(6 << 64); // what the seventh schedules by relay
+            this.invariant_government();
+        }
+        vm.assertEq(government.plans(), 9, "proposals");
+        vm.assertGe(government.executions(), 6, "carried out");
+        vm.assertGe(government.ballots(), 20, "ballots");
+        vm.assertEq(government.replacements(), 2, "replacements");
+        vm.assertGe(government.refusals(), 27, "refusals");
+    }
+}
