@@ -27,11 +27,12 @@ from commonworks.model import (
 )
 from commonworks.resources.base import Resource
 from commonworks.resources.simulator import SEASONS
-from commonworks.wiring.demo import Claim, Demo, DemoSettings, EpochLine, open_demo, savings_micro
+from commonworks.wiring.demo import DemoSettings, open_demo
 from commonworks.wiring.home import Home
 from commonworks.wiring.nodes import keep_running
 from commonworks.wiring.profiles import Profile
 from commonworks.wiring.records import name_of
+from commonworks.wiring.replay import Claim, Demo, EpochLine, savings_micro
 
 WEI_DECIMALS: Final = 18
 
