@@ -223,8 +223,8 @@ def _claims(gas: Mapping[str, int]) -> str:
   An account's first is dearer by {first - later:,}: what the Vault has paid it and what it owns of
   the currency are new storage words, {NEW_WORD - OLD_WORD:,} more each.
 - **A claim of tokens costs {tokens:,}, above the aim.** Tokens vote without anybody delegating, and
-  votes have a history. A claim moves tokens from the Vault, which is outside the vote, to an account
-  inside, so it adds an entry to the account's history and one to that of all votes:
+  votes have a history. A claim moves tokens from the Vault, which is outside the vote, to an
+  account inside, so it adds an entry to the account's history and one to that of all votes:
   {2 * (NEW_WORD + OLD_WORD):,} of the price. The first is what a vote as of a past moment asks for;
   the second could be saved only by counting the Vault's tokens as votes that nobody casts, which
   would raise every quorum. An account's first claim also starts its history. Claims add up: who
@@ -264,9 +264,9 @@ A batch of {BATCH} devices, Ed25519, for an owner who has none yet:
   minted to, one bit for its first id, and the owner's balance: {stored:,} for any number of devices
   up to 256, {stored // BATCH:,} a device here. The same batch with a word for every id costs
   {plain:,}, {plain / ours:.1f} times as much. ERC-721A's own layout writes one word less, the bit:
-  {OLD_WORD:,} a batch, {OLD_WORD // BATCH} a device. The bit buys two things: an owner is found with
-  at most six reads however long the batch is, where ERC-721A walks back id by id; and moving an id
-  out of the middle of a batch writes that id's word only, not its neighbour's too.
+  {OLD_WORD:,} a batch, {OLD_WORD // BATCH} a device. The bit buys two things: an owner is found
+  with at most six reads however long the batch is, where ERC-721A walks back id by id; and moving an
+  id out of the middle of a batch writes that id's word only, not its neighbour's too.
 - **Calldata and events remain.** A contract that stores nothing, checks nothing and only emits the
   same events for the same calldata costs {floor:,}, {floor / ours:.0%} of ours. Both are needed:
   ERC-721 asks for a `Transfer` for every id, and settlement reads keys, resources and cells from
