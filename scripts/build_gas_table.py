@@ -265,8 +265,8 @@ A batch of {BATCH} devices, Ed25519, for an owner who has none yet:
   up to 256, {stored // BATCH:,} a device here. The same batch with a word for every id costs
   {plain:,}, {plain / ours:.1f} times as much. ERC-721A's own layout writes one word less, the bit:
   {OLD_WORD:,} a batch, {OLD_WORD // BATCH} a device. The bit buys two things: an owner is found
-  with at most six reads however long the batch is, where ERC-721A walks back id by id; and moving an
-  id out of the middle of a batch writes that id's word only, not its neighbour's too.
+  with at most six reads however long the batch is, where ERC-721A walks back id by id; and moving
+  an id out of the middle of a batch writes that id's word only, not its neighbour's too.
 - **Calldata and events remain.** A contract that stores nothing, checks nothing and only emits the
   same events for the same calldata costs {floor:,}, {floor / ours:.0%} of ours. Both are needed:
   ERC-721 asks for a `Transfer` for every id, and settlement reads keys, resources and cells from
