@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonworks.errors import InvalidInput
-from commonworks.relay.forms import Hex, Name, Number, Object, Several
+from commonworks.relay.forms import Hex, Name, Number, Object, Several, Text
 from commonworks.relay.messages import (
     BODY_BYTES_MAX,
     KINDS,
@@ -36,6 +36,8 @@ def values(form: Any) -> st.SearchStrategy[Any]:
             return st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1).map(
                 lambda text: text[:32]
             )
+        case Text():
+            return st.text(max_size=40)
         case Several(of=of, most=most):
             return st.lists(values(of), max_size=min(most, 3)).map(tuple)
         case Object(of=of):

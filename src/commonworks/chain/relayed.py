@@ -8,9 +8,19 @@ from typing import Any, Final
 from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import contract
+from commonworks.chain.ballots import SignedVote, Support, vote_call
 from commonworks.chain.deploy import Deployment, key_word
 from commonworks.chain.endpoints import Endpoints, Rejected, bytes_of, hex_of, int_of
-from commonworks.chain.messages import resource_word
+from commonworks.chain.messages import (
+    Enrolment,
+    SignedBatch,
+    SignedEnrolment,
+    SignedPermit,
+    SignedShareTransfer,
+    SignedSpendLimit,
+    SignedWithdrawal,
+    resource_word,
+)
 from commonworks.chain.passkey import clone_code
 from commonworks.chain.transactions import GAS_MARGIN_PERCENT, Call, Sender
 from commonworks.errors import Conflict, NotFound, Unavailable
@@ -26,6 +36,7 @@ from commonworks.relay.messages import (
     Execute,
     FinishRecovery,
     Message,
+    NewDevice,
     ShareTransfer,
     SpendLimit,
     StartRecovery,
@@ -38,6 +49,61 @@ TOTAL_KEY: Final = "relay_gas_total"
 
 ACCOUNT_EXISTS: Final = "AccountExists"
 """Error of our own: creating an account again would cost gas and change nothing."""
+
+
+SignedAction = (
+    SignedEnrolment
+    | SignedBatch
+    | SignedShareTransfer
+    | SignedWithdrawal
+    | SignedSpendLimit
+    | SignedPermit
+    | SignedVote
+)
+"""What members sign with the functions of `chain.messages` and `chain.ballots`."""
+
+
+def message_of(signed: SignedAction) -> Message:
+    """Return what a member signed as the message that a relay takes."""
+    if isinstance(signed, SignedVote):
+        return Ballot(
+            voter=signed.voter,
+            proposal=signed.proposal,
+            support=int(signed.support),
+            reason=signed.reason,
+            signature=signed.signature,
+        )
+    ending: dict[str, Any] = {"deadline": signed.deadline, "signature": signed.signature}
+    match signed:
+        case SignedEnrolment(account=owner, enrolment=enrolment):
+            return Enrol(
+                owner=owner,
+                resource=enrolment.resource,
+                **_device(enrolment),
+                **ending,
+            )
+        case SignedBatch(account=owner, resource=resource, devices=devices):
+            batch = tuple(NewDevice(**_device(enrolment)) for enrolment in devices)
+            return EnrolBatch(owner=owner, resource=resource, devices=batch, **ending)
+        case SignedShareTransfer(account=sender, device=device, receiver=receiver, ppm=ppm):
+            return ShareTransfer(device=device, sender=sender, receiver=receiver, ppm=ppm, **ending)
+        case SignedWithdrawal(account=account, asset=asset, amount=amount):
+            return Withdrawal(account=account, asset=asset, amount=amount, **ending)
+        case SignedSpendLimit(account=account, device=device, limit=limit):
+            return SpendLimit(account=account, device=device, limit=limit, **ending)
+        case SignedPermit(account=account, asset=asset, amount=amount):
+            return Deposit(account=account, asset=asset, amount=amount, **ending)
+
+
+def _device(enrolment: Enrolment) -> dict[str, Any]:
+    """Return what an enrolment says about a device itself."""
+    key = enrolment.key
+    return {
+        "thumbprint": key.thumbprint,
+        "alg": int(key.algorithm),
+        "public_key": key.raw,
+        "cell": enrolment.cell,
+    }
 
 
 class RelayedChain:
@@ -109,10 +175,8 @@ class RelayedChain:
                 return self._to_vault(message)
             case Execute() | StartRecovery() | FinishRecovery():
                 return _to_account(message)
-            case Ballot(voter=voter, proposal=proposal, support=support, signature=signature):
-                words = (proposal, support, voter, signature)
-                governor = self._at.government.governor
-                return _call("CommonsGovernor", governor, "castVoteBySig", *words)
+            case Ballot():
+                return vote_call(self._at, _vote(message))
             case CreateAccount():
                 accounts = self._at.government.accounts
                 return _call("MemberAccounts", accounts, "create", *_terms(message))
@@ -204,6 +268,16 @@ def _to_account(message: Execute | StartRecovery | FinishRecovery) -> Call:
             return _call("MemberAccount", at, "startRecovery", *words)
         case FinishRecovery():
             return _call("MemberAccount", at, "finishRecovery")
+
+
+def _vote(message: Ballot) -> SignedVote:
+    return SignedVote(
+        proposal=message.proposal,
+        support=Support(message.support),
+        reason=message.reason,
+        voter=message.voter,
+        signature=message.signature,
+    )
 
 
 def _terms(message: CreateAccount) -> tuple[object, ...]:

@@ -91,6 +91,26 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """Any text of Unicode, at most so many bytes in UTF-8."""
+
+    most: int
+
+    def read(self, value: object) -> str:
+        """See `Form.read`."""
+        try:
+            if isinstance(value, str) and len(value.encode()) <= self.most:
+                return value
+        except UnicodeEncodeError:
+            pass  # half of a surrogate pair
+        raise InvalidInput(f"{shown(value)} is no text of at most {self.most} bytes")
+
+    def write(self, value: str) -> str:
+        """See `Form.write`."""
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Several:
     """A list of one form, with a largest length."""
 

@@ -19,6 +19,7 @@ from commonworks.relay.forms import (
     Number,
     Object,
     Several,
+    Text,
     read_members,
     shown,
     write_members,
@@ -34,6 +35,9 @@ raises Python's recursion limit so far that the decoder would overflow the C sta
 
 SIGNATURE_BYTES_MAX: Final = 4_096
 """Longest signature of one account; a passkey's nested one has some 900 bytes."""
+
+REASON_BYTES_MAX: Final = 20_000
+"""Longest reason of a vote."""
 
 CALL_BYTES_MAX: Final = 32 << 10
 """Longest call in a batch."""
@@ -153,8 +157,10 @@ class Ballot:
     kind: ClassVar[str] = "ballot"
     voter: bytes = written(_ADDRESS)
     proposal: int = written(_UINT)
-    support: int = written(Number(0, 255))
+    support: int = written(Number(0, 2))
     """0 against, 1 for, 2 abstain."""
+    reason: str = written(Text(REASON_BYTES_MAX))
+    """Empty for none; the two forms are signed differently."""
     signature: bytes = written(_SIGNATURE)
 
 
