@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,7 @@ from commonworks.errors import InvalidInput
 from commonworks.settlement.epochs import ChainView
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring.backtest import RULES, AccountChange, Backtest, EpochTotals, Flow, backtest
-from commonworks.wiring.evidence import open_evidence
+from commonworks.wiring.evidence import open_evidence, places_of
 from commonworks.wiring.home import Home
 from commonworks.wiring.proposals import PolicyChange, Reader, policy_change
 from commonworks.wiring.session import Session, open_session
@@ -58,6 +59,12 @@ HELD_FIXED: Final = (
     "before.  [default: from genesis on]",
 )
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help=".svg or .png.")
+@click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    help="A gateway's folder or URL.  [default: this folder's gateways, else as registered]",
+)
 @click.option("--as", "reader", help="Account that asks for sealed payloads over HTTP.")
 @home_option
 @json_option
@@ -69,6 +76,7 @@ async def backtest_command(
     epochs: int,
     from_state: bool,
     picture: Path | None,
+    logs: tuple[str, ...],
     reader: str | None,
     home: Home,
     as_json: bool,
@@ -89,7 +97,8 @@ async def backtest_command(
     async with HttpTransport() as transport, open_session(home, say) as session:
         view = await session.view()
         change = policy_change(await _decisions(session, view, wanted, settings))
-        source = await open_evidence(session, view, transport, places={}, reader=reader)
+        places = await asyncio.to_thread(places_of, logs, view)
+        source = await open_evidence(session, view, transport, places=places, reader=reader)
         found = await backtest(
             source,
             change.overrides,
@@ -330,8 +339,11 @@ def _draw(session: Session, words: Words, found: Backtest, path: Path) -> None:
         )
         for asset in assets
     ]
-    title = "\n".join(_settings(words, found)) or "no parameter changes"
+    title = "\n".join(line.replace(": ", "\n", 1) for line in _settings(words, found))
     draw_backtest(
-        title, f"epochs {found.first}..{found.last}, begun from {found.begun_from}", panels, path
+        title or "no parameter changes",
+        f"epochs {found.first}..{found.last}, begun from {found.begun_from}",
+        panels,
+        path,
     )
     say(f"drew {path}")

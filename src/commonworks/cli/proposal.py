@@ -31,7 +31,7 @@ from commonworks.cli.shell import (
     say,
     whole,
 )
-from commonworks.cli.words import Words
+from commonworks.cli.words import Words, clean
 from commonworks.errors import InvalidInput
 from commonworks.settlement.epochs import ChainView
 from commonworks.wiring.field import has_relayer
@@ -184,7 +184,7 @@ async def list_(*, home: Home, as_json: bool) -> None:
                 words.votes(at.votes_for),
                 words.votes(at.votes_against),
                 words.votes(at.votes_abstain),
-                item.title,
+                clean(item.title),
             )
             for item, at in zip(found, standings, strict=True)
         ],
@@ -263,7 +263,7 @@ def _whole(words: Words, item: Proposal, at: Standing) -> dict[str, Any]:
 def _show(words: Words, item: Proposal, at: Standing) -> None:
     counted = at.votes_for + at.votes_against + at.votes_abstain
     rows = [
-        ("proposal", f"{item.number} · {item.title}"),
+        ("proposal", f"{item.number} · {clean(item.title)}"),
         ("id", f"0x{item.proposal:064x}"),
         ("by", words.account(item.proposer)),
         ("state", f"{at.state} · {what_comes_next(words, item, at)}"),
@@ -290,7 +290,7 @@ def _show(words: Words, item: Proposal, at: Standing) -> None:
         put(f"{number}. {words.decision(decision)}")
     if item.text:
         put("")
-        put(item.text)
+        put(clean(item.text))
     if item.votes:
         put("")
         put_rows(
@@ -300,7 +300,7 @@ def _show(words: Words, item: Proposal, at: Standing) -> None:
                     words.account(vote.voter),
                     "?" if vote.support is None else vote.support.name.lower(),
                     words.votes(vote.weight),
-                    " ".join(vote.reason.split()),
+                    clean(" ".join(vote.reason.split())),
                 )
                 for vote in item.votes
             ],

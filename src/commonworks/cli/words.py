@@ -33,6 +33,11 @@ MONEY_DIGITS: Final = 4
 YEAR_MAX: Final = 9_999
 
 
+def clean(text: str) -> str:
+    """Return what a stranger wrote without what would move a terminal's cursor or its letters."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 class Words:
     """Says things about one network."""
 
@@ -68,6 +73,8 @@ class Words:
     def money(self, asset: bytes, value: int, *, sign: bool = False) -> str:
         """Return an amount in whole units with its symbol; with `sign` a gain has its plus."""
         shown = amount(value, self.decimals(asset), MONEY_DIGITS)
+        if value and not shown.strip("-0.,"):  # too little for so few places, and yet not nothing
+            shown = amount(value, self.decimals(asset), self.decimals(asset)).rstrip("0")
         return f"{'+' if sign and value > 0 else ''}{shown} {self.symbol(asset)}"
 
     def votes(self, value: int) -> str:
@@ -108,6 +115,9 @@ class Words:
 
     def decision(self, decision: Decision) -> str:
         """Return what one decision does, in a line."""
+        return clean(self._decision(decision)).replace("\n", " ")
+
+    def _decision(self, decision: Decision) -> str:
         match decision:
             case SetParameter(key=key, value=value):
                 return f"set {key} to {self.value(key, value)} when the next epoch opens"

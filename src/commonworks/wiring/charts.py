@@ -172,8 +172,9 @@ def _bars(axes: Axes, panel: Panel, gains: Sequence[Gain], left_out: int) -> Non
     digits = _digits(widest)
     for place, value in zip(places, values, strict=True):
         side = "left" if value > 0 else "right"
+        shown = f"{value:+,.{digits}f}"
         axes.annotate(
-            f"{value:+,.{digits}f}",
+            shown if float(shown.replace(",", "")) else "almost nothing",
             (value, place),
             xytext=(4 if value > 0 else -4, 0),
             textcoords="offset points",
@@ -203,9 +204,9 @@ def _mark_now(axes: Axes, schedule: Schedule, scale: float) -> None:
     real = (schedule.allocated_wei + schedule.minted_wei) / WEI / scale
     axes.plot([year], [real], marker="o", markersize=9, color="#111827")
     axes.annotate(
-        f"now: {real:,.4g}",
+        f"exists now: {real:,.4g}",
         (year, real),
-        xytext=(10, 10),
+        xytext=(10, -20),
         textcoords="offset points",
         fontsize=12,
     )
@@ -238,9 +239,9 @@ def _tick(value: float, _: int | None) -> str:
 
 
 def _digits(value: float) -> int:
-    """Return decimal places that show about three figures of a value."""
+    """Return decimal places that show about four figures of a value."""
     places = 0
-    while value < 100 and places < 6:
+    while value < 1_000 and places < 8:
         value, places = value * 10, places + 1
     return places
 

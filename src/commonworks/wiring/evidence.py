@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from commonworks.errors import CommonworksError, NotFound, Unauthorized, Unavailable
+from commonworks.errors import CommonworksError, InvalidInput, NotFound, Unauthorized, Unavailable
 from commonworks.events import Range
 from commonworks.model import Evidence, Network, State
 from commonworks.ports import Log
@@ -20,11 +20,12 @@ from commonworks.settlement.epochs import ChainView, LoggedItem
 from commonworks.settlement.state import INITIAL, state_hash
 from commonworks.statements.codec import decode_statement
 from commonworks.statements.model import Reason
+from commonworks.translog.check import Fault, read_checkpoint
 from commonworks.translog.tiles import Read
 from commonworks.translog.tree import Frontier, leaf_hash
 from commonworks.transport.client import HttpTransport
 from commonworks.verifier.reader import read_items
-from commonworks.wiring.logsource import open_source
+from commonworks.wiring.logsource import open_source, sync_reader
 from commonworks.wiring.records import stored_state
 from commonworks.wiring.retention import retention_ends
 from commonworks.wiring.session import Session, gateway_note_key
@@ -105,6 +106,28 @@ async def open_evidence(
         now=session.clock.now(),
         stored_state=lambda epoch: stored_state(session.home, epoch),
     )
+
+
+def places_of(sources: Sequence[str], view: ChainView) -> dict[bytes, str]:
+    """Return where given logs lie by log id; each must be signed by one of the gateways.
+
+    Raises: NotFound when there is no log; InvalidInput when no gateway of the network signed it.
+    """
+    places: dict[bytes, str] = {}
+    for place in sources:
+        read = sync_reader(place)
+        signed = [
+            log_id
+            for log_id, gateway in view.gateways.items()
+            if not isinstance(read_checkpoint(read, gateway_note_key(gateway).vkey), Fault)
+        ]
+        if not signed:
+            raise InvalidInput(
+                f"no gateway of this network has signed the checkpoint in {place}",
+                hint="see what is wrong with it: commonworks log check",
+            )
+        places[signed[0]] = place
+    return places
 
 
 async def handed_over(source: Source, epoch: int) -> State:
