@@ -16,7 +16,7 @@ import pytest
 
 from commonworks.agent.queue import Queue
 from commonworks.agent.service import Agent
-from commonworks.events import Commitment
+from commonworks.events import Commitment, Finalised
 from commonworks.gateway import MemoryPositions
 from commonworks.gateway.growth import LOG, Tree, grow, stored_at
 from commonworks.gateway.sequencer import COMMITTED, Head, Sequencer
@@ -24,13 +24,15 @@ from commonworks.gateway.staging import Addition, Staged, encode_staged, staging
 from commonworks.model import Outcome, State, Total
 from commonworks.ports import Confirm
 from commonworks.settlement import intake, ledger, settle
+from commonworks.settlement.service import ServiceFold
 from commonworks.simulation.faults import forecast
 from commonworks.simulation.network import Run, host_names, run
 from commonworks.simulation.rounds import SettlementModel
-from commonworks.simulation.script import Script, Setting
+from commonworks.simulation.script import RELAYER, Script, Setting
+from commonworks.simulation.token import Erc20
 from commonworks.simulation.vault import VaultModel
 from commonworks.statements.codec import Item
-from commonworks.units import DAY_S
+from commonworks.units import DAY_S, MICRO
 from commonworks.verifier.role import Trouble, Verifier
 from commonworks.wiring.demo import DemoSettings, players_of
 
@@ -57,10 +59,12 @@ def street(*, key_seed: int = 1, days: int = 1, **setting: Any) -> Script:
 
 
 def short_street(key_seed: int = 1) -> Script:
-    """Return a street of three short epochs: much closing, little waiting."""
-    return street(
-        key_seed=key_seed, epochs=3, epoch_length_s=DAY_S // 4, overrides={"confirm_s": 3_600}
-    )
+    """Return a street of three short epochs: much closing, little waiting.
+
+    An epoch may pay out less than members ask back, so that withdrawals wait.
+    """
+    overrides = {"confirm_s": 3_600, "currency_growth_max": 60 * MICRO}
+    return street(key_seed=key_seed, epochs=3, epoch_length_s=DAY_S // 4, overrides=overrides)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,17 @@ def test_two_days_of_the_street_settle_undisturbed() -> None:
     assert paid == {(t.asset, t.account): t.earned for t in last.payouts if t.earned}
     asked = {wish.account for wish in script.wishes() if wish.withdrawal}
     assert {item.account for one in result.settlements for item in one.withdrawn} == asked
+
+
+def test_every_part_of_the_economy_takes_part(calm: Run) -> None:
+    """Nodes and treasury earn, a shared device is paid to both, withdrawals wait for room."""
+    earners = {reward.resource for one in calm.settlements for reward in one.rewards}
+    assert earners == {"energy", "gateways", "treasury", "verifiers"}
+    assert [bool(one.state.waiting) for one in calm.settlements] == [True, True, True]
+    got = [[item.request for item in one.withdrawn] for one in calm.settlements]
+    assert got == [[1], [1], [1, 2]]
+    relayer = short_street().addresses[RELAYER]
+    assert any(t.account == relayer and t.earned for t in calm.settlements[-1].payouts)
 
 
 def test_one_seed_is_one_run(calm: Run, weathered: Callable[[int], Run]) -> None:
@@ -261,6 +276,27 @@ def spend_nothing(self: Any, asset: bytes, account: bytes, amount: int) -> None:
     """Planted: what one account earns, nobody spends."""
 
 
+def forget_who_waits(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Planted: a withdrawal that the epoch has no room for is never served."""
+    return lambda *given: (original(*given)[0], ())
+
+
+def pay_the_owner(amount: int, shares: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    """Planted: the first payee of a list gets everything."""
+    return [(shares[0][0], amount)]
+
+
+def serve_for_nothing(self: ServiceFold, event: Finalised, *, counts: bool) -> None:
+    """Planted: nobody remembers which nodes saw an epoch through."""
+
+
+def mint_generously(self: Erc20, to: bytes, amount: int) -> None:
+    """Planted: whoever is minted for gets it, and the treasury a little too."""
+    for account, part in ((to, amount), (bytes(20), 1)):
+        self.supply += part
+        self.balances[account] += part
+
+
 def forget_the_claim(self: VaultModel, total: Total, amount: int) -> None:
     """Planted: a claim is paid, and the account's claim is not booked."""
     self._assets[total.asset].claimed += amount
@@ -292,6 +328,15 @@ BUGS: Mapping[str, tuple[Any, str, Any, str]] = {
         settle, "take_in", count_again(intake.take_in), "duplicates or order",
     ),
     "settlement spends nothing": (ledger.Ledger, "spend", spend_nothing, "more is earned"),
+    "a withdrawal is forgotten": (
+        ledger.Ledger, "withdraw", forget_who_waits(ledger.Ledger.withdraw),
+        "lapsed although",
+    ),
+    "shares are not split": (ledger, "split_payees", pay_the_owner, "its shares come to"),
+    "nodes go unpaid": (
+        ServiceFold, "_finalise", serve_for_nothing, "the rewards of verifiers",
+    ),
+    "minting is generous": (Erc20, "mint", mint_generously, "the supply is"),
     "a claim pays twice": (VaultModel, "_book_claim", forget_the_claim, "was paid"),
     "the contract hashes less": (
         SettlementModel, "digest_for", hash_less(SettlementModel.digest_for), "digest is not",

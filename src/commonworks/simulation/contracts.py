@@ -63,7 +63,7 @@ class ModelPlan:
     """First second in which it may not any more, Unix seconds."""
     bonds_in_currency: bool = False
     """Nodes bond the settlement currency instead of the token."""
-    cap_wei: int = 10**28
+    cap_wei: int = 10**31
     """Most token that can ever exist: allocations, and the schedule at its longest half-life."""
     initial_emission_wei: int = 10**21
     currency_code: str = "tEUR"

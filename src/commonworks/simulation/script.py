@@ -42,11 +42,9 @@ TIMELOCK: Final = model_address("timelock")
 """What owns everything that is governed, and the treasury; nobody has its key."""
 
 EMISSION_WEI: Final = 10_000 * WEI
-CAP_WEI: Final = 10**29
-"""Room for the schedule at the longest half-life that the bounds of the parameter allow."""
-
+SHARED_EVERY: Final = 3
 SHARED_PPM: Final = 333_333
-"""Part of the first device's earnings that goes to another account than its owner's."""
+"""Part of every third device's earnings that goes to another account than its owner's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ class Setting:
     """Parameter -> value at genesis where it is not the default."""
     epoch_length_s: int = DAY_S
     wishes: bool = True
-    """Whether members also deposit and withdraw while the epochs run, and share a device."""
+    """Whether members also deposit and withdraw while the epochs run, and share devices."""
     verifier_bond: int = 100_000 * WEI
     """In the smallest unit of what nodes bond."""
     gateway_bond: int = 10_000 * WEI
@@ -185,7 +183,7 @@ class Script:
         wishes = []
         for epoch in range(self.setting.epochs):
             time_s = self.network.epoch_start(epoch) + self.network.epoch_length_s // 2
-            for turn, part in enumerate((10, 4)):
+            for turn, part in enumerate((4, 10)):
                 name, amount = deposits[(2 * epoch + turn) % len(deposits)]
                 wishes.append(
                     Wish(
@@ -236,6 +234,7 @@ class Script:
         values |= named | dict(self.setting.overrides)
         genesis_time = max(player.world.cast.start_s for player in self.setting.players)
         bonds = ((VERIFIER, self.setting.verifier_bond), (GATEWAY, self.setting.gateway_bond))
+        longest = table["half_life_epochs"].maximum
         return ModelPlan(
             owner=TIMELOCK,
             founder=self.addresses[FOUNDER],
@@ -250,7 +249,7 @@ class Script:
                 for key, spec in sorted(table.items())
             ),
             allocations=tuple((self.addresses[name], bond) for name, bond in bonds),
-            cap_wei=CAP_WEI,
+            cap_wei=sum(bond for _, bond in bonds) + EMISSION_WEI * 2 * (longest + 2),
             initial_emission_wei=EMISSION_WEI,
             manifest_hash=derive(self.setting.seed, "manifest"),
         )
@@ -315,8 +314,8 @@ class Script:
                 public_key=self.registrar.public.raw,
                 active=True,
             )
-        if self.setting.wishes and actors:
-            self._share(contracts, ids[actors[0].name], self.addresses[actors[0].owner])
+        for actor in actors[::SHARED_EVERY] if self.setting.wishes else ():
+            self._share(contracts, ids[actor.name], self.addresses[actor.owner])
         for actor in actors:
             if actor.reference:
                 with contracts.transaction():
