@@ -8,12 +8,15 @@ import click
 
 from commonworks.cli.conformance import conformance
 from commonworks.cli.demo import demo
+from commonworks.cli.economy import economy
 from commonworks.cli.epochs import audit_command, epoch, verdicts
 from commonworks.cli.govern import govern
 from commonworks.cli.keys import account, device
 from commonworks.cli.logs import log, receipt
 from commonworks.cli.money import claim, deposit, limit, withdraw
 from commonworks.cli.network import agent, backup, init, restore_command, up
+from commonworks.cli.policy import policy
+from commonworks.cli.proposal import proposal
 from commonworks.cli.shell import run
 from commonworks.cli.token import token
 
@@ -35,6 +38,9 @@ for command in (
     device,
     agent,
     govern,
+    proposal,
+    policy,
+    economy,
     epoch,
     verdicts,
     audit_command,
