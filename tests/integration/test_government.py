@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import chain_kit as kit
+from commonworks.chain.abi import contract
 from commonworks.chain.ballots import Support, sign_vote
 from commonworks.chain.decisions import (
     AdmitMember,
@@ -45,6 +47,7 @@ from commonworks.events import (
     RegistrarSet,
     SiteAdopted,
 )
+from commonworks.policy import KERNEL_PARAMETERS
 from commonworks.units import DAY_S
 
 KEY = PrivateKey.from_seed(Algorithm.EDDSA, sha256(b"registrar")).public
@@ -276,6 +279,36 @@ def test_a_membership_is_asked_for_where_the_token_votes(tmp_path: Path) -> None
             encode_decision(rig.at, AdmitMember(account=kit.address("eve")))
 
     run(scenario, tmp_path)
+
+
+def test_the_numbers_of_the_guide(tmp_path: Path) -> None:
+    """Threshold, quorum and delays with the defaults, as docs/guide/economy.md works them out."""
+
+    async def scenario(rig: kit.Rig) -> None:
+        await rig.advance(kit.GENESIS + 1)
+        ada = of(rig, "ada")
+        assert await ada.threshold() == 700
+        found = await proposed(rig, SetParameter(key="grace_s", value=1))
+        standing = await ada.standing(found)
+        assert (standing.votes_all, standing.quorum) == (700_021, 70_003)
+        delay = contract("CommonsTimelock")["replacementDelay"]
+        answer = await rig.endpoints.call(rig.at.government.timelock, delay.call())
+        assert delay.results(answer) == (32 * DAY_S,)
+        await ada.vote(found.proposal, Support.FOR)
+        assert found.vote_end + 2 * DAY_S - rig.now == 7 * DAY_S - 1
+
+    async def main() -> None:
+        async with kit.open_rig(tmp_path) as rig:
+            defaults = {p.key: p.default for p in KERNEL_PARAMETERS}
+            parameters = tuple(
+                replace(p, value=defaults[p.key]) if p.key == "proposal_threshold_ppm" else p
+                for p in kit.plan().parameters
+            )
+            plan = kit.plan(parameters=parameters)
+            rig.deployment = await deploy(rig.endpoints, kit.account("deployer"), plan)
+            await scenario(rig)
+
+    asyncio.run(main())
 
 
 async def _head(rig: kit.Rig) -> int:
