@@ -134,6 +134,8 @@ class RelayedChain:
 
     async def is_member(self, account: bytes) -> bool:
         """See `RelayChain.is_member`."""
+        if not any(account):
+            return False  # the contracts refuse to speak of the zero address
         devices, votes = await asyncio.gather(
             self._ask("Devices", self._at.devices, "balanceOf", account),
             self._ask("CommonsToken", self._at.votes, "getVotes", account),

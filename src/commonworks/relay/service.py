@@ -69,6 +69,8 @@ class Declined:
 class Budget:
     """What a relay still pays for an account."""
 
+    network_id: bytes
+    """The network that it serves, 32 bytes."""
     account: bytes
     epoch: int
     member: bool
@@ -146,6 +148,7 @@ class Relay:
             epoch = await self._turn_books()
             limits = await self._limits_of(epoch)
             return Budget(
+                network_id=self._network.network_id,
                 account=account,
                 epoch=epoch,
                 member=member,

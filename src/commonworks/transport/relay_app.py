@@ -113,6 +113,7 @@ class RelayApp:
         budget = await self._relay.budget(account)
         return _document(
             {
+                "network": "0x" + budget.network_id.hex(),
                 "account": "0x" + account.hex(),
                 "epoch": budget.epoch,
                 "member": budget.member,
