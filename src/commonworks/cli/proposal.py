@@ -32,7 +32,7 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.cli.words import Words, clean
-from commonworks.errors import InvalidInput
+from commonworks.errors import Conflict, InvalidInput
 from commonworks.settlement.epochs import ChainView
 from commonworks.wiring.field import has_relayer
 from commonworks.wiring.founding import RELAYER
@@ -108,6 +108,7 @@ async def new(
         decisions = read_decisions(session, view, written)
         words = Words(session)
         described = describe_proposal(title, text, home.address(name))
+        await _require_votes(government, words, home.address(name))
         made = await government.propose(decisions, described)
         found = await government.proposal(f"0x{made.proposal:064x}")
         for decision in decisions:
@@ -125,6 +126,17 @@ async def new(
         put_json(document)
     else:
         put_rows(("field", "value"), [(key, str(value)) for key, value in document.items()])
+
+
+async def _require_votes(government: Governance, words: Words, account: bytes) -> None:
+    """Refuse in words what the Governor would refuse in units: too few votes to propose."""
+    has, takes = await government.votes_of(account), await government.threshold()
+    if has < takes:
+        raise Conflict(
+            f"proposing takes {words.votes(takes)}; {words.account(account)} has "
+            f"{words.votes(has)}",
+            hint="let others delegate to you, or let a member with more votes propose it",
+        )
 
 
 def read_decisions(
