@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import typing
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonworks.errors import InvalidInput
+from commonworks.relay import REASONS, Reason
 from commonworks.relay.forms import Hex, Name, Number, Object, Several, Text
 from commonworks.relay.messages import (
     BODY_BYTES_MAX,
@@ -23,6 +25,7 @@ from commonworks.relay.messages import (
     decode_message,
     encode_message,
 )
+from commonworks.transport.relay_app import STATUS
 
 
 def values(form: Any) -> st.SearchStrategy[Any]:
@@ -185,3 +188,18 @@ def test_accounts_are_read_from_a_path_too() -> None:
     assert address_of("0x" + "AB" * 20) == b"\xab" * 20
     with pytest.raises(InvalidInput):
         address_of("0x12")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "spec" / "relay.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_specification_names_every_member_of_every_kind(kind: str) -> None:
+    (row,) = (line for line in PAGE.splitlines() if line.startswith(f"| `{kind}` |"))
+    for item in fields(KINDS[kind]):
+        assert f"`{item.metadata['name'] or item.name}`" in row, item.name
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_specification_names_every_reason_with_its_status(reason: Reason) -> None:
+    assert f"| `{reason}` | {STATUS[reason]} | {REASONS[reason]} |" in PAGE
