@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
@@ -47,6 +47,23 @@ ACTION_GAS: Final = 1_000_000
 """Gas limit that no single action of a member reaches; for batches that depend on themselves."""
 
 E = TypeVar("E", bound=Event)
+
+
+class Acting(Protocol):
+    """What sends an account's transactions: with its key, or through a relay."""
+
+    @property
+    def address(self) -> bytes:
+        """The account, 20 bytes."""
+        ...
+
+    async def send(self, call: Call) -> Receipt:
+        """Have one call carried out; return its receipt."""
+        ...
+
+    async def batch(self, calls: Sequence[Call]) -> tuple[Receipt, ...]:
+        """Have calls carried out in order; return a receipt for each."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +129,19 @@ class Members:
         self,
         endpoints: Endpoints,
         deployment: Deployment,
-        account: LocalAccount | None = None,
+        account: LocalAccount | Acting | None = None,
         *,
         confirmations: int = 0,
         timeout_s: float = RECEIPT_TIMEOUT_S,
     ) -> None:
+        """`account`: a key, or whatever sends transactions for an account; None: only looks."""
         self.endpoints = endpoints
         self.deployment = deployment
         self.calls = Calls(deployment)
         self._sender = (
-            None
-            if account is None
-            else Sender(endpoints, account, confirmations=confirmations, timeout_s=timeout_s)
+            Sender(endpoints, account, confirmations=confirmations, timeout_s=timeout_s)
+            if isinstance(account, LocalAccount)
+            else account
         )
 
     # --- sending ------------------------------------------------------------------------------
@@ -159,16 +177,16 @@ class Members:
 
     async def enrol(self, enrolment: Enrolment) -> EnrolledDevice:
         """Enrol a device for this account."""
-        return self._enrolled(await self.send(self.calls.enrol(enrolment)))
+        return self.enrolled(await self.send(self.calls.enrol(enrolment)))
 
     async def enrol_for(self, signed: SignedEnrolment) -> EnrolledDevice:
         """Hand in somebody's signed enrolment."""
-        return self._enrolled(await self.send(self.calls.enrol_for(signed)))
+        return self.enrolled(await self.send(self.calls.enrol_for(signed)))
 
     async def enrol_all(self, signed: Sequence[SignedEnrolment]) -> tuple[EnrolledDevice, ...]:
         """Hand in many signed enrolments at once; results in the same order."""
         receipts = await self.batch([self.calls.enrol_for(item) for item in signed])
-        return tuple(self._enrolled(receipt) for receipt in receipts)
+        return tuple(self.enrolled(receipt) for receipt in receipts)
 
     async def enrol_batch_for(self, signed: SignedBatch) -> tuple[EnrolledDevice, ...]:
         """Hand in somebody's signed enrolment of many devices; results in the same order."""
@@ -262,11 +280,11 @@ class Members:
 
     async def request_withdrawal(self, asset: bytes, amount: int) -> Requested:
         """Ask for unspent deposit of this account back."""
-        return self._requested(await self.send(self.calls.request_withdrawal(asset, amount)))
+        return self.requested(await self.send(self.calls.request_withdrawal(asset, amount)))
 
     async def request_withdrawal_for(self, signed: SignedWithdrawal) -> Requested:
         """Hand in somebody's signed withdrawal request."""
-        return self._requested(await self.send(self.calls.request_withdrawal_for(signed)))
+        return self.requested(await self.send(self.calls.request_withdrawal_for(signed)))
 
     async def set_spend_limit(self, device: int, limit: int) -> Done:
         """Limit what this account spends through a device per epoch."""
@@ -355,11 +373,13 @@ class Members:
     async def _do(self, call: Call) -> Done:
         return _done(await self.send(call))
 
-    def _enrolled(self, receipt: Receipt) -> EnrolledDevice:
+    def enrolled(self, receipt: Receipt) -> EnrolledDevice:
+        """Return the device that a transaction enrolled."""
         device = self._only(receipt, Enrolled).device
         return EnrolledDevice(tx=receipt.tx, block=receipt.block, device=device)
 
-    def _requested(self, receipt: Receipt) -> Requested:
+    def requested(self, receipt: Receipt) -> Requested:
+        """Return the withdrawal that a transaction asked for."""
         request = self._only(receipt, WithdrawalRequested).request
         return Requested(tx=receipt.tx, block=receipt.block, request=request)
 
@@ -377,7 +397,7 @@ class Members:
         item = contract(name)[function]
         return item.results(await self.endpoints.call(at, item.call(*values)))
 
-    def _require_sender(self) -> Sender:
+    def _require_sender(self) -> Acting:
         if self._sender is None:
             raise Unauthorized("no account to act with", hint="name an account of this network")
         return self._sender

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from commonworks.chain.accounts import address_text, list_accounts
+from commonworks.chain.accounts import address_text
 from commonworks.chain.members import Members
 from commonworks.cli.payees import payees
 from commonworks.cli.shell import (
@@ -54,11 +54,11 @@ def account_new(*, name: str, home: Home) -> None:
 @json_option
 def account_list(*, home: Home, as_json: bool) -> None:
     """List the accounts of this folder."""
-    stored = list_accounts(home.accounts)
+    stored = [(name, address_text(address)) for name, address in home.accounts_here()]
     if as_json:
-        put_json([{"name": item.name, "address": address_text(item.address)} for item in stored])
+        put_json([{"name": name, "address": address} for name, address in stored])
         return
-    put_rows(("name", "address"), [(item.name, address_text(item.address)) for item in stored])
+    put_rows(("name", "address"), stored)
 
 
 @account.command("show")

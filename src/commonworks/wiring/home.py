@@ -19,6 +19,8 @@ from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Corrupt, InvalidInput, NotFound, Unauthorized, Unavailable
 from commonworks.storage.keyfiles import inspect_key, read_key, write_key
 from commonworks.wiring import documents
+from commonworks.wiring.passkeys import FOLDER as PASSKEYS
+from commonworks.wiring.passkeys import StoredPasskey, find_passkey, list_passkeys
 
 MANIFEST: Final = "network.json"
 DEMO_MARK: Final = "demo.json"
@@ -117,9 +119,22 @@ class Home:
         """Return an account of this folder, unlocked."""
         return load_account(self.accounts, name, self.secret())
 
+    def passkey(self, name: str) -> StoredPasskey | None:
+        """Return a passkey of this folder that speaks for an account, or None."""
+        return find_passkey(self.path / PASSKEYS, name)
+
     def signer(self, name: str) -> Signer:
-        """Return what signs messages for an account of this folder."""
-        return KeystoreSigner(self.account(name))
+        """Return what signs messages for an account of this folder, whatever its key is."""
+        passkey = self.passkey(name)
+        return (
+            KeystoreSigner(self.account(name)) if passkey is None else passkey.unlock(self.secret)
+        )
+
+    def accounts_here(self) -> list[tuple[str, bytes]]:
+        """Return (name, address) of every account of this folder, sorted by name."""
+        named = [(item.name, item.address) for item in list_accounts(self.accounts)]
+        named += [(item.name, item.address) for item in list_passkeys(self.path / PASSKEYS)]
+        return sorted(named)
 
     def new_account(self, name: str, *, key: bytes | None = None) -> LocalAccount:
         """Make an account; a demo's is derived from its seed and unprotected."""
@@ -135,9 +150,9 @@ class Home:
 
     def address(self, name: str) -> bytes:
         """Return the address of an account, without unlocking it."""
-        for stored in list_accounts(self.accounts):
-            if stored.name == name:
-                return stored.address
+        for known, address in self.accounts_here():
+            if known == name:
+                return address
         raise NotFound(
             f"no account {name} in {self.accounts}", hint="see them with: commonworks account list"
         )

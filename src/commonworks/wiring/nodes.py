@@ -1,4 +1,4 @@
-"""Running a network's nodes in this process: a gateway with its server, a verifier, rounds."""
+"""Running a network's nodes in this process: gateway, relay and verifier, and their rounds."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from commonworks.ports import Log
 from commonworks.storage.files import FileStore
 from commonworks.storage.index import SqliteIndex
 from commonworks.storage.keyfiles import read_key
+from commonworks.transport.asgi import App
 from commonworks.transport.client import HttpTransport
 from commonworks.transport.gateway_app import GatewayApp
 from commonworks.transport.logs import HttpLog
+from commonworks.transport.relay_app import RelayApp
 from commonworks.transport.server import serve
 from commonworks.verifier.role import Trouble, Verifier
+from commonworks.wiring.field import has_relayer
 from commonworks.wiring.founding import GATEWAY, VERIFIER
+from commonworks.wiring.relaying import open_relay
 from commonworks.wiring.session import Session
 
 ROUND_S: Final = 1.0
@@ -103,7 +107,10 @@ async def run_nodes(session: Session) -> AsyncIterator[Nodes]:
             positions=index,
         )
         stack.push_async_callback(gateway.close)
-        url = await _serve(session, gateway, registered[0].endpoint, stack)
+        app: App = GatewayApp(gateway)
+        if has_relayer(home):
+            app = RelayApp(await stack.enter_async_context(open_relay(session)), app)
+        url = await _serve(session, app, registered[0].endpoint, stack)
         verifier_store = FileStore(home.verifier(VERIFIER))
         stack.callback(verifier_store.close)
         account = home.account(VERIFIER)
@@ -144,11 +151,10 @@ def _client(session: Session, account: str, stack: AsyncExitStack) -> ChainClien
     return client
 
 
-async def _serve(session: Session, gateway: Gateway, endpoint: str, stack: AsyncExitStack) -> str:
-    """Serve the gateway where it is registered; a demo moves when somebody else sits there."""
+async def _serve(session: Session, app: App, endpoint: str, stack: AsyncExitStack) -> str:
+    """Serve gateway and relay where they are registered; a demo moves when somebody sits there."""
     place = urlsplit(endpoint)
     host, port = place.hostname or "127.0.0.1", place.port or 0
-    app = GatewayApp(gateway)
     try:
         return await stack.enter_async_context(serve(app, host, port))
     except Conflict:

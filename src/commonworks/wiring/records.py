@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from commonworks.chain.accounts import address_bytes, address_text, list_accounts
+from commonworks.chain.accounts import address_bytes, address_text
 from commonworks.chain.members import Members, Paid
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -103,9 +103,9 @@ def resolve_account(home: Home, text: str) -> bytes:
 
 def name_of(home: Home, address: bytes) -> str:
     """Return the name that this folder has for an address, or the address itself."""
-    for stored in list_accounts(home.accounts):
-        if stored.address == address:
-            return stored.name
+    for name, known in home.accounts_here():
+        if known == address:
+            return name
     return _contracts(home).get(address, address_text(address))
 
 
