@@ -47,7 +47,8 @@ abstract contract GovernmentBooks is GovernmentWorld {
         Delay, // set the timelock's own delay
         Policy, // change a parameter of the government
         Admit,
-        Remove
+        Remove,
+        Timelock // the governor gets a timelock: the one that it has
     }
 
     struct Book {
@@ -140,7 +141,8 @@ abstract contract GovernmentBooks is GovernmentWorld {
     // --- proposals ---------------------------------------------------------------------------
 
     function isReplacement(Kind kind) internal pure returns (bool) {
-        return kind == Kind.Replace || kind == Kind.Renounce || kind == Kind.Delay;
+        return kind == Kind.Replace || kind == Kind.Renounce || kind == Kind.Delay
+            || kind == Kind.Timelock;
     }
 
     function quorumOf(Book storage b) internal view returns (uint256) {
@@ -190,7 +192,9 @@ abstract contract GovernmentBooks is GovernmentWorld {
             Book storage other = books[b.subject];
             return byGovernor && other.queuedAt != 0 && other.executedAt == 0 && !other.cancelled;
         }
-        if (b.kind == Kind.Schedule || b.kind == Kind.Renounce) return byGovernor;
+        if (b.kind == Kind.Schedule || b.kind == Kind.Renounce || b.kind == Kind.Timelock) {
+            return byGovernor;
+        }
         return true;
     }
 

@@ -43,7 +43,7 @@ contract GovernmentHandler is GovernmentChecks {
     function propose(uint256 seed) external {
         if (books.length == PLANS_MAX) return;
         (uint256 who,) = accountOf(seed);
-        Kind kind = Kind((seed >> 8) % 9);
+        Kind kind = Kind(uint8(seed >> 8) % 10);
         if (kind == Kind.Stop && books.length == 0) kind = Kind.Replace;
         Book storage b = books.push();
         b.kind = kind;
@@ -198,6 +198,11 @@ contract GovernmentHandler is GovernmentChecks {
         uint256 eta = etaOf(b);
         if (eta > block.timestamp) vm.warp(eta - seed % 2);
         this.carryOut(seed);
+    }
+
+    /// @dev A parameter changes while other decisions wait, as if a vote on it had just come through.
+    function changePolicy(uint256 seed) external {
+        expect(address(timelock), address(policy), parameterCall(seed), true);
     }
 
     // --- members -----------------------------------------------------------------------------

@@ -5,6 +5,9 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Governor} from "@openzeppelin/contracts/governance/Governor.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {
+    GovernorTimelockControl
+} from "@openzeppelin/contracts/governance/extensions/GovernorTimelockControl.sol";
 import {Membership} from "../../src/Membership.sol";
 import {Policy} from "../../src/Policy.sol";
 import {GovernmentBooks, Part} from "./GovernmentBooks.sol";
@@ -34,6 +37,9 @@ abstract contract GovernmentPlans is GovernmentBooks {
         } else if (kind == Kind.Delay) {
             bytes memory data = abi.encodeCall(TimelockController.updateDelay, (0));
             p = plan(address(timelock), data, "");
+        } else if (kind == Kind.Timelock) {
+            bytes memory data = abi.encodeCall(GovernorTimelockControl.updateTimelock, (timelock));
+            p = plan(address(governor), data, "");
         } else if (kind == Kind.Policy) {
             p = plan(address(policy), parameterCall(seed), "");
         } else if (kind == Kind.Admit) {
@@ -67,7 +73,7 @@ abstract contract GovernmentPlans is GovernmentBooks {
         );
     }
 
-    function parameterCall(uint256 seed) private pure returns (bytes memory) {
+    function parameterCall(uint256 seed) internal pure returns (bytes memory) {
         uint256 x = seed >> 8;
         if (seed % 6 == 0) return parameter("voting_delay_s", within(x, 0, 86_400));
         if (seed % 6 == 1) return parameter("voting_period_s", within(x, 3_600, 172_800));
