@@ -79,6 +79,50 @@ def test_a_charge_is_tried_voted_and_changed(copy: Callable[[], Path]) -> None:
     assert told == {"key": CHARGE, **change}
 
 
+def test_everything_that_a_proposal_can_decide_is_said_in_words(copy: Callable[[], Path]) -> None:
+    home = copy()
+    made = propose(
+        home,
+        *("--set", "energy.levy_account=farm-1", "--set", f"rules=0x{'ab' * 32}"),
+        *("--define", "tides.height=5:-1:9", "--reference", 3, "--remove-reference", 3),
+        *("--registrar", "registrar:energy", "--remove-registrar", "registrar:energy"),
+        *("--site", f"energy:street:{'cd' * 32}", "--transfer", "currency:1.5:farm-2"),
+        *("--guardian", "nobody", "--call", f"0x{'12' * 20}:0x3456:7"),
+    )
+    made.ok()
+    at = ("--home", home)
+    shown = commonworks("proposal", "show", 1, *at, "--json").ok().document
+    words = [decision["words"] for decision in shown["decisions"]]
+    thumbprint = words[5].split()[3]
+    assert words == [
+        "set energy.levy_account to farm-1 when the next epoch opens",
+        f"set rules to 0x{'ab' * 32} when the next epoch opens",
+        "define tides.height = 5, bounds -1..9, when the next epoch opens",
+        "admit device 3 as a reference",
+        "dismiss device 3 as a reference",
+        f"admit the registrar {thumbprint} of energy",
+        f"dismiss the registrar {thumbprint} of energy",
+        f"put the site table {'cd' * 8} of energy in force",
+        "pay 1.5000 tEUR from the treasury to farm-2",
+        "end the guardian's office",
+        f"call 0x{'12' * 20} with data 0x3456 with 7 wei of the chain's currency",
+    ]
+    assert f"- {words[0]}" in made.err.splitlines()
+    people = commonworks("proposal", "show", 1, *at).ok().out
+    assert all(f"{n}. {text}" in people for n, text in enumerate(words, start=1))
+    tried = commonworks("proposal", "backtest", 1, "--epochs", 1, *at).ok().out
+    assert "tides.height: not defined -> 5" in tried
+    left_out = re.findall(r"^not part of the back-test: (.*)$", tried, re.MULTILINE)
+    assert left_out == [
+        *words[3:],
+        "rules: the back-test settles by the rules of this release",
+        "tides.height: nothing that these epochs settled by looks at it",
+    ]
+    commonworks("proposal", "cancel", 1, "--as", "verifier-1", *at).ok()
+    (listed,) = commonworks("proposal", "list", *at, "--json").ok().document
+    assert listed["state"] == "canceled"
+
+
 @pytest.mark.parametrize("begin", [(), ("--from-state",)], ids=["genesis", "state"])
 def test_table_document_and_picture_agree(
     serving: Path, tmp_path: Path, begin: tuple[str, ...]
