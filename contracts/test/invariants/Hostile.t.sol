@@ -18,7 +18,7 @@ contract HostileInvariants is InvariantTest {
         address v;
         (token, euro, v) = handler.contracts();
         vault = Vault(v);
-        bytes4[] memory selectors = new bytes4[](7);
+        bytes4[] memory selectors = new bytes4[](9);
         selectors[0] = HostileHandler.deposit.selector;
         selectors[1] = HostileHandler.finalise.selector;
         selectors[2] = HostileHandler.claim.selector;
@@ -26,6 +26,8 @@ contract HostileInvariants is InvariantTest {
         selectors[4] = HostileHandler.wait.selector;
         selectors[5] = HostileHandler.finalise.selector; // twice as likely as the rest
         selectors[6] = HostileHandler.claim.selector;
+        selectors[7] = HostileHandler.halt.selector;
+        selectors[8] = HostileHandler.limit.selector;
         aim(address(handler), selectors);
     }
 
@@ -56,6 +58,8 @@ contract HostileInvariants is InvariantTest {
             handler.finalise(word, word >> 64);
             handler.wait(word);
             handler.claim(word);
+            handler.halt(word);
+            if (i % 8 == 0) handler.limit(word >> 96);
         }
         vm.assertGe(handler.taken(), 8, "taken");
         vm.assertGe(handler.paid(), 8, "paid");

@@ -16,6 +16,9 @@ contract HostileHandler is VaultBench {
     uint256 public refused;
 
     mapping(uint64 epoch => PayoutTree.Leaf[]) private _trees;
+    uint256 private _spent;
+    uint256 private _earned;
+    uint256 private _limit;
 
     constructor() {
         deployBench();
@@ -50,10 +53,12 @@ contract HostileHandler is VaultBench {
             );
         }
         minted = vault.mintedWei() + within(minted, 0, 1e6);
+        noteLimits();
         try vault.finalise(epochs, PayoutTree.root(tree), minted, totalsFrom(seed)) {
             for (uint256 i = 0; i < tree.length; ++i) {
                 _trees[epochs].push(tree[i]);
             }
+            requireSlow();
             ++epochs;
             ++taken;
         } catch {
@@ -93,8 +98,44 @@ contract HostileHandler is VaultBench {
         }
     }
 
+    /// @dev Stops any root for as long as the bounds allow; what is in force stays in force.
+    function halt(uint256 seed) external {
+        if (epochs == 0) return;
+        (uint64 before, bool any) = inForce();
+        uint64 until = uint64(block.timestamp + within(seed >> 64, 0, 300_000));
+        try vault.halt(uint64((seed >> 8) % epochs), until) {} catch {}
+        (uint64 next, bool still) = inForce();
+        require(still == any && next == before, "a halt reached what is in force");
+    }
+
+    /// @dev Governance changes the breaker's limit, at times to less than honest epochs need.
+    function limit(uint256 value) external {
+        vm.prank(governance);
+        policy.set("currency_growth_max", int256(within(value, 1, 3e6)));
+    }
+
     function wait(uint256 seconds_) external {
-        vm.warp(block.timestamp + within(seconds_, 1, 2 * HOLD));
+        vm.warp(block.timestamp + within(seconds_, 1, 2 * LENGTH));
+    }
+
+    function inForce() private view returns (uint64 epoch, bool any) {
+        try vault.claimableRoot() returns (uint64 found, bytes32) {
+            return (found, true);
+        } catch {}
+    }
+
+    /// @dev The books and the limits as they are before a settlement.
+    function noteLimits() private {
+        (, _spent, _earned,,) = vault.totalsOf(address(euro));
+        uint256 own = uint256(policy.valueAt("currency_growth_max", epochs));
+        uint256 limitNow = uint256(policy.value("currency_growth_max"));
+        _limit = own > limitNow ? own : limitNow;
+    }
+
+    /// @dev What was taken grew no faster than the limits allow.
+    function requireSlow() private view {
+        (, uint256 spent, uint256 earned,,) = vault.totalsOf(address(euro));
+        require(spent - _spent <= _limit && earned - _earned <= _limit, "the breaker slept");
     }
 
     function contracts() external view returns (address, address, address) {
