@@ -33,7 +33,7 @@ abstract contract EmissionSchedule {
     /// @dev After so many halvings nothing is minted (a shift of a 256-bit word).
     uint256 private constant HALVINGS_MAX = 255;
     uint256 private constant FRACTION_BITS = 96;
-    uint256 private constant ONE = 1 << FRACTION_BITS;
+    uint256 private constant ONE = 2 ** FRACTION_BITS;
 
     /// @notice Where the half-life comes from.
     IPolicy public immutable policy;
