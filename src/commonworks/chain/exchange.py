@@ -18,7 +18,7 @@ from commonworks.chain.abi import Item
 from commonworks.chain.accounts import address_text
 from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import Endpoint, Endpoints
-from commonworks.chain.members import Members
+from commonworks.chain.members import Acting, Members
 from commonworks.chain.transactions import RECEIPT_TIMEOUT_S, Call, Receipt, Sender
 from commonworks.chain.uniswap import (
     ADD_LIQUIDITY,
@@ -154,7 +154,7 @@ class Exchange:
     # --- trading ------------------------------------------------------------------------------
 
     async def sell(
-        self, account: LocalAccount, amount_in: int, min_out: int, deadline: int
+        self, account: LocalAccount | Acting, amount_in: int, min_out: int, deadline: int
     ) -> Trade:
         """Sell exactly `amount_in` of token for at least `min_out` of currency.
 
@@ -169,7 +169,7 @@ class Exchange:
         return await self._trade(account, pool.pair, quote, amount_in, calls)
 
     async def buy(
-        self, account: LocalAccount, amount_out: int, max_in: int, deadline: int
+        self, account: LocalAccount | Acting, amount_out: int, max_in: int, deadline: int
     ) -> Trade:
         """Buy exactly `amount_out` of token for at most `max_in` of currency; raises as `sell`."""
         pool = await self.pool()
@@ -206,7 +206,7 @@ class Exchange:
 
     async def _trade(
         self,
-        account: LocalAccount,
+        account: LocalAccount | Acting,
         pair: bytes,
         quote: Quote,
         most: int,
@@ -240,7 +240,7 @@ class Exchange:
             await self._take_back(sender, asset)
         return trade
 
-    async def _take_back(self, sender: Sender, asset: bytes) -> None:
+    async def _take_back(self, sender: Acting, asset: bytes) -> None:
         """Let the router take nothing any more.
 
         The trade is decided already, and whoever asked for it must learn how: where this fails,
@@ -288,7 +288,9 @@ class Exchange:
             await self.endpoints.run(lambda endpoint: _ask(endpoint, "latest", at, item, *values))
         )
 
-    def _sender(self, account: LocalAccount) -> Sender:
+    def _sender(self, account: LocalAccount | Acting) -> Acting:
+        if not isinstance(account, LocalAccount):
+            return account
         if account.address not in self._senders:
             self._senders[account.address] = Sender(
                 self.endpoints,
@@ -393,8 +395,9 @@ async def _ask(endpoint: Endpoint, block: int | str, at: bytes, item: Item, *val
     return (await _ask_all(endpoint, block, at, item, *values))[0]
 
 
-def _address(account: LocalAccount) -> bytes:
-    return bytes.fromhex(account.address[2:])
+def _address(account: LocalAccount | Acting) -> bytes:
+    address = account.address
+    return bytes.fromhex(address[2:]) if isinstance(address, str) else address
 
 
 def _topic(address: bytes) -> bytes:

@@ -296,9 +296,7 @@ class Members:
 
     async def claim(self, total: Total, proof: Sequence[bytes]) -> Paid:
         """Pay an account what it earned; anyone may push it."""
-        receipt = await self.send(self.calls.claim(total, proof))
-        claimed = self._only(receipt, Claimed)
-        return Paid(tx=receipt.tx, block=receipt.block, amount=claimed.amount)
+        return self.paid(await self.send(self.calls.claim(total, proof)))
 
     # --- governance ---------------------------------------------------------------------------
 
@@ -372,6 +370,11 @@ class Members:
 
     async def _do(self, call: Call) -> Done:
         return _done(await self.send(call))
+
+    def paid(self, receipt: Receipt) -> Paid:
+        """Return what a transaction's claim paid."""
+        claimed = self._only(receipt, Claimed)
+        return Paid(tx=receipt.tx, block=receipt.block, amount=claimed.amount)
 
     def enrolled(self, receipt: Receipt) -> EnrolledDevice:
         """Return the device that a transaction enrolled."""

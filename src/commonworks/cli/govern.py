@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from commonworks.chain.members import Members
-from commonworks.cli.money import acting
 from commonworks.cli.shell import asynchronous, home_option, put, say
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import InvalidInput, NotFound, Unauthorized
 from commonworks.statements.codec import decode_statement, sign_record
 from commonworks.statements.model import Kind, Reason
 from commonworks.wiring import documents
+from commonworks.wiring.acting import acting
 from commonworks.wiring.field import deliver, schema_of
 from commonworks.wiring.founding import FOUNDER
 from commonworks.wiring.home import Home

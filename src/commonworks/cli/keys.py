@@ -8,6 +8,7 @@ import click
 
 from commonworks.chain.accounts import address_text
 from commonworks.chain.members import Members
+from commonworks.cli.passkey import passkey, recover
 from commonworks.cli.payees import payees
 from commonworks.cli.shell import (
     amount,
@@ -140,6 +141,8 @@ def device() -> None:
     """Devices: things with a signing key."""
 
 
+account.add_command(passkey)
+account.add_command(recover)
 device.add_command(payees)
 
 

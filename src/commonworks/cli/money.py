@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import click
 
-from commonworks.chain.members import Done, Members, Requested
 from commonworks.chain.messages import sign_spend_limit, sign_withdrawal
-from commonworks.chain.signer import Signer
 from commonworks.cli.shell import (
     amount,
     asynchronous,
@@ -21,24 +16,12 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.errors import Conflict, NotFound
-from commonworks.wiring.cast import DEADLINE_S
-from commonworks.wiring.field import has_relayer
-from commonworks.wiring.founding import RELAYER
+from commonworks.wiring.acting import acting, push_claim, speaking
 from commonworks.wiring.home import Home
-from commonworks.wiring.records import asset_of, find_device, push_claim, resolve_account
-from commonworks.wiring.session import Session, open_session
+from commonworks.wiring.records import asset_of, find_device, resolve_account
+from commonworks.wiring.session import open_session
 
 ASSETS = click.Choice(["currency", "token"])
-
-
-@asynccontextmanager
-async def acting(session: Session, name: str) -> AsyncIterator[Members]:
-    """Yield the contracts as an account of this folder acts on them."""
-    client = session.client()
-    try:
-        yield Members(client.endpoints, session.deployment, session.home.account(name))
-    finally:
-        await client.close()
 
 
 def _done(as_json: bool, rows: dict[str, object]) -> None:
@@ -73,24 +56,6 @@ async def deposit(*, value: str, name: str, asset: str, home: Home, as_json: boo
     _done(as_json, {"deposited": units, "asset": symbol, "tx": "0x" + done.tx.hex()})
 
 
-async def _request(
-    session: Session, members: Members, signer: Signer, asset: bytes, units: int
-) -> Requested:
-    """Ask for a deposit back; where the folder has a relayer, it hands in what the owner signs."""
-    if not has_relayer(session.home):
-        return await members.request_withdrawal(asset, units)
-    signed = sign_withdrawal(
-        signer,
-        session.deployment,
-        asset,
-        units,
-        nonce=await members.vault_nonce(signer.address),
-        deadline=session.clock.now() + DEADLINE_S,
-    )
-    async with acting(session, RELAYER) as relayer:
-        return await relayer.request_withdrawal_for(signed)
-
-
 @click.command()
 @click.argument("value")
 @click.option("--account", "name", required=True, help="Account whose deposit it is.")
@@ -103,10 +68,20 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
 
     Example: commonworks withdraw 20 --account alice
     """
-    async with open_session(home, say) as session, acting(session, name) as members:
+    async with open_session(home, say) as session, speaking(session, name) as speaker:
         address, decimals, symbol = asset_of(session, asset)
         units = whole(value, decimals)
-        done = await _request(session, members, home.signer(name), address, units)
+        members = speaker.members
+        signed = sign_withdrawal(
+            speaker.signer,
+            session.deployment,
+            address,
+            units,
+            nonce=await members.vault_nonce(speaker.signer.address),
+            deadline=speaker.deadline,
+        )
+        instead = members.calls.request_withdrawal(address, units)
+        done = members.requested(await speaker.carry(signed, instead))
         epoch = max(session.network.epoch_at(session.clock.now()), 0)
     say(f"claim it once epoch {epoch} is final: commonworks claim --account {name} --asset {asset}")
     _done(
@@ -124,44 +99,24 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
 @click.command()
 @click.option("--account", "name", required=True, help="Who is paid: a name here, or an address.")
 @click.option("--asset", type=ASSETS, default="token", show_default=True)
-@click.option("--by", default="relayer", show_default=True, help="Account that sends it.")
+@click.option("--by", help="Account that sends it.  [default: a relay, within its budget]")
 @home_option
 @json_option
 @asynchronous
-async def claim(*, name: str, asset: str, by: str, home: Home, as_json: bool) -> None:
+async def claim(*, name: str, asset: str, by: str | None, home: Home, as_json: bool) -> None:
     """Pay an account what it earned so far; anyone may push it.
 
     Example: commonworks claim --account alice --asset currency
     """
-    async with open_session(home, say) as session, acting(session, by) as members:
+    async with open_session(home, say) as session:
         address, decimals, symbol = asset_of(session, asset)
         await session.pass_time()
-        view = await session.view()
-        who = resolve_account(home, name)
-        paid = await push_claim(session, view, members, address, who)
+        paid = await push_claim(session, by, address, resolve_account(home, name))
     say(f"{name} received {amount(paid.amount, decimals)} {symbol}")
     _done(
         as_json,
         {"account": name, "amount": paid.amount, "asset": symbol, "tx": "0x" + paid.tx.hex()},
     )
-
-
-async def _set_limit(
-    session: Session, members: Members, signer: Signer, device: int, units: int
-) -> Done:
-    """Set a device's limit; where the folder has a relayer, it hands in what the owner signs."""
-    if not has_relayer(session.home):
-        return await members.set_spend_limit(device, units)
-    signed = sign_spend_limit(
-        signer,
-        session.deployment,
-        device,
-        units,
-        nonce=await members.vault_nonce(signer.address),
-        deadline=session.clock.now() + DEADLINE_S,
-    )
-    async with acting(session, RELAYER) as relayer:
-        return await relayer.set_spend_limit_for(signed)
 
 
 @click.command("limit")
@@ -176,11 +131,20 @@ async def limit(*, device: str, value: str, name: str, home: Home, as_json: bool
 
     Example: commonworks limit roof/heat-pump 5 --account alice
     """
-    async with open_session(home, say) as session, acting(session, name) as members:
+    async with open_session(home, say) as session, speaking(session, name) as speaker:
         view = await session.view()
         found = find_device(session, view, home.device_key(device).public)
         if found is None:
             raise NotFound(f"{device} is not enrolled", hint="enrol it: commonworks device enrol")
         units = whole(value, session.manifest.currency_decimals)
-        done = await _set_limit(session, members, home.signer(name), found.device, units)
+        members = speaker.members
+        signed = sign_spend_limit(
+            speaker.signer,
+            session.deployment,
+            found.device,
+            units,
+            nonce=await members.vault_nonce(speaker.signer.address),
+            deadline=speaker.deadline,
+        )
+        done = await speaker.carry(signed, members.calls.set_spend_limit(found.device, units))
     _done(as_json, {"device": found.device, "limit": units, "tx": "0x" + done.tx.hex()})

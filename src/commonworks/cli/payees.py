@@ -9,7 +9,6 @@ import click
 from commonworks.chain.accounts import address_text
 from commonworks.chain.members import Members
 from commonworks.chain.messages import SignedPayees, sign_payees, sign_share_transfer
-from commonworks.cli.money import acting
 from commonworks.cli.shell import (
     asynchronous,
     home_option,
@@ -22,9 +21,8 @@ from commonworks.cli.shell import (
 from commonworks.errors import InvalidInput, NotFound, Unauthorized
 from commonworks.events import Share
 from commonworks.units import PPM, split_floor
+from commonworks.wiring.acting import acting, looking, speaking
 from commonworks.wiring.cast import DEADLINE_S
-from commonworks.wiring.field import has_relayer
-from commonworks.wiring.founding import RELAYER
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import devices_now, name_of, resolve_account
 from commonworks.wiring.session import Session, open_session
@@ -46,7 +44,7 @@ async def show(*, device: str, home: Home, as_json: bool) -> None:
     """Show who earns with a device. DEVICE is a name of this folder, or an id."""
     async with open_session(home, say) as session:
         number, owner = await _held(session, device)
-        async with acting(session, RELAYER) as members:
+        async with looking(session) as members:
             found = await members.payees_of(number)
     shares = found or (Share(account=owner, ppm=PPM),)
     if as_json:
@@ -62,6 +60,7 @@ async def show(*, device: str, home: Home, as_json: bool) -> None:
     "--consent", "consents", multiple=True, help="ACCOUNT=SIGNATURE of a payee elsewhere."
 )
 @click.option("--deadline", type=int, help="Deadline that the consents were signed with.")
+@click.option("--by", help="Account that sends it.  [default: the owner]")
 @home_option
 @asynchronous
 async def set_payees(
@@ -70,6 +69,7 @@ async def set_payees(
     texts: tuple[str, ...],
     consents: tuple[str, ...],
     deadline: int | None,
+    by: str | None,
     home: Home,
 ) -> None:
     """Name a device's payees. Where there are some already, all of them must agree.
@@ -79,14 +79,15 @@ async def set_payees(
 
     Example: commonworks device payees set roof --share ada=700000 --share bob=300000
     """
-    async with open_session(home, say) as session, acting(session, _sender(home)) as members:
+    async with open_session(home, say) as session:
         number, owner = await _held(session, device)
         shares = parse_shares(home, texts)
-        present = await members.payees_of(number)
-        if not present:
-            async with acting(session, name_of(home, owner)) as as_owner:
-                done = await as_owner.set_payees(number, shares)
-        else:
+        async with acting(session, by or name_of(home, owner)) as members:
+            present = await members.payees_of(number)
+            if not present:
+                done = await members.set_payees(number, shares)
+                put("0x" + done.tx.hex())
+                return
             until = deadline or session.clock.now() + DEADLINE_S
             signatures = await _consents(session, members, number, shares, present, consents, until)
             done = await members.change_payees(
@@ -106,7 +107,7 @@ async def consent(
     *, device: str, texts: tuple[str, ...], name: str, home: Home, as_json: bool
 ) -> None:
     """Sign that a device's payees change; whoever hands it in needs everybody's consent."""
-    async with open_session(home, say) as session, acting(session, name) as members:
+    async with open_session(home, say) as session, looking(session) as members:
         number, _ = await _held(session, device)
         deadline = session.clock.now() + DEADLINE_S
         signature = sign_payees(
@@ -136,19 +137,20 @@ async def transfer(*, device: str, receiver: str, ppm: int, name: str, home: Hom
 
     Example: commonworks device payees transfer roof bob 50000 --as ada
     """
-    async with open_session(home, say) as session, acting(session, _sender(home)) as members:
+    async with open_session(home, say) as session, speaking(session, name) as speaker:
         number, _ = await _held(session, device)
         to = resolve_account(home, receiver)
+        members = speaker.members
         signed = sign_share_transfer(
-            home.signer(name),
+            speaker.signer,
             session.deployment,
             number,
             to,
             ppm,
-            nonce=await members.enrol_nonce(home.address(name)),
-            deadline=session.clock.now() + DEADLINE_S,
+            nonce=await members.enrol_nonce(speaker.signer.address),
+            deadline=speaker.deadline,
         )
-        done = await members.transfer_share_for(signed)
+        done = await speaker.carry(signed, members.calls.transfer_share(number, to, ppm))
     put("0x" + done.tx.hex())
 
 
@@ -228,14 +230,6 @@ async def _held(session: Session, text: str) -> tuple[int, bytes]:
     if not found:
         raise NotFound(f"{text} is not enrolled", hint="enrol it: commonworks device enrol")
     return found[-1].device, found[-1].owner
-
-
-def _sender(home: Home) -> str:
-    if not has_relayer(home):
-        raise Unauthorized(
-            "nobody here relays what members sign", hint=f"make an account {RELAYER} with coin"
-        )
-    return RELAYER
 
 
 def _document(shares: tuple[Share, ...]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from commonworks.chain.accounts import address_text
-from commonworks.chain.ballots import Support, sign_vote
+from commonworks.chain.ballots import Support, sign_vote, vote_call
 from commonworks.chain.decisions import Decision, replaces_government
 from commonworks.chain.government import (
     Governance,
@@ -20,7 +20,6 @@ from commonworks.chain.government import (
 )
 from commonworks.chain.members import Done, Members
 from commonworks.cli.backtest import backtest_command
-from commonworks.cli.money import acting
 from commonworks.cli.shell import (
     asynchronous,
     home_option,
@@ -34,7 +33,7 @@ from commonworks.cli.shell import (
 from commonworks.cli.words import Words, clean
 from commonworks.errors import Conflict, InvalidInput
 from commonworks.settlement.epochs import ChainView
-from commonworks.wiring.field import has_relayer
+from commonworks.wiring.acting import acting, speaking
 from commonworks.wiring.founding import RELAYER
 from commonworks.wiring.home import Home
 from commonworks.wiring.proposals import Reader
@@ -359,22 +358,21 @@ async def vote(
 
     Example: commonworks proposal vote 1 for --as ada --reason "The wires are paid for."
     """
-    sender = RELAYER if has_relayer(home) else name
-    async with open_session(home, say) as session, governing(session, sender) as government:
+    async with open_session(home, say) as session, speaking(session, name) as speaker:
+        await session.pass_time()
+        government = Governance(speaker.members)
         found = await government.proposal(wanted)
         voter, support = home.address(name), SUPPORT[choice]
-        if sender == name:
-            done = await government.vote(found.proposal, support, reason)
-        else:
-            signed = sign_vote(
-                home.signer(name),
-                session.deployment,
-                found.proposal,
-                support,
-                nonce=await government.vote_nonce(voter),
-                reason=reason,
-            )
-            done = await government.vote_for(signed)
+        signed = sign_vote(
+            speaker.signer,
+            session.deployment,
+            found.proposal,
+            support,
+            nonce=await government.vote_nonce(voter),
+            reason=reason,
+        )
+        receipt = await speaker.carry(signed, vote_call(session.deployment, signed))
+        done = Done(tx=receipt.tx, block=receipt.block)
         cast = (await government.proposal(wanted)).votes
         weight = next((v.weight for v in reversed(cast) if v.voter == voter), 0)
         words = Words(session)

@@ -21,7 +21,6 @@ from commonworks.chain.uniswap import (
     price,
     quote_sell,
 )
-from commonworks.cli.money import acting
 from commonworks.cli.shell import (
     amount,
     asynchronous,
@@ -32,12 +31,11 @@ from commonworks.cli.shell import (
     say,
     whole,
 )
-from commonworks.errors import Conflict, InvalidInput, NotFound
+from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
 from commonworks.units import DAY_S, PPM, mul_div
-from commonworks.wiring.field import has_relayer
-from commonworks.wiring.founding import RELAYER
+from commonworks.wiring.acting import push_claim
 from commonworks.wiring.home import Home
-from commonworks.wiring.records import asset_of, push_claim, resolve_account, settled_epoch
+from commonworks.wiring.records import asset_of, resolve_account, settled_epoch
 from commonworks.wiring.session import Session, open_session
 
 EVERYTHING: Final = "all"
@@ -203,7 +201,6 @@ async def token_sell(
     allowed_ppm = _slippage(slippage)
     async with open_session(home, say) as session, trading(session) as exchange:
         wanted = None if value == EVERYTHING else whole(value, asset_of(session, "token")[1])
-        account = home.account(name)
         who = home.address(name)
         members = Members(exchange.endpoints, session.deployment)
         if claim:
@@ -217,7 +214,8 @@ async def token_sell(
         least = least_out(quote, allowed_ppm)
         say(f"{_tokens(session, units)} for at least {_money(session, least)}")
         deadline = session.clock.now() + deadline_s
-        trade = await exchange.sell(account, units, least, deadline)
+        async with acting_account(session, name) as account:
+            trade = await exchange.sell(account, units, least, deadline)
         _put_trade(session, quote, trade, as_json)
 
 
@@ -237,7 +235,6 @@ async def token_buy(
     allowed_ppm = _slippage(slippage)
     async with open_session(home, say) as session, trading(session) as exchange:
         units = whole(value, asset_of(session, "token")[1])
-        account = home.account(name)
         members = Members(exchange.endpoints, session.deployment)
         has = await members.balance(exchange.currency, home.address(name))
         quote = await exchange.quote_buy(units)
@@ -250,7 +247,8 @@ async def token_buy(
         most = most_in(quote, allowed_ppm)
         say(f"{_tokens(session, units)} for at most {_money(session, most)}")
         deadline = session.clock.now() + deadline_s
-        trade = await exchange.buy(account, units, most, deadline)
+        async with acting_account(session, name) as account:
+            trade = await exchange.buy(account, units, most, deadline)
         _put_trade(session, quote, trade, as_json)
 
 
@@ -292,9 +290,10 @@ async def _claim(session: Session, members: Members, name: str) -> None:
     if await unclaimed(session, members, who) == 0:
         say(f"{name} has nothing to claim")
         return
-    by = RELAYER if has_relayer(session.home) else name
-    async with acting(session, by) as sender:
-        paid = await push_claim(session, await session.view(), sender, session.network.token, who)
+    try:
+        paid = await push_claim(session, None, session.network.token, who)
+    except Unavailable:
+        paid = await push_claim(session, name, session.network.token, who)
     say(f"{name} received {_tokens(session, paid.amount)}")
 
 

@@ -10,8 +10,6 @@ from typing import Final
 
 from commonworks.agent import Agent, AgentSettings, Device, GatewayAddress, Reading
 from commonworks.agent.devices import sign_reading
-from commonworks.chain.accounts import list_accounts
-from commonworks.chain.members import Members
 from commonworks.chain.messages import Enrolment, sign_enrolment
 from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
 from commonworks.errors import InvalidInput, NotFound
@@ -21,8 +19,7 @@ from commonworks.statements.model import Kind, Refusal
 from commonworks.storage.files import FileStore
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring import documents
-from commonworks.wiring.cast import DEADLINE_S
-from commonworks.wiring.founding import RELAYER
+from commonworks.wiring.acting import speaking
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import devices_now
 from commonworks.wiring.session import Session
@@ -58,11 +55,6 @@ class DeviceKeys:
         if name not in self._keys:
             self._keys[name] = self._home.device_key(name)
         return self._keys[name]
-
-
-def has_relayer(home: Home) -> bool:
-    """Tell whether this folder has an account that hands in what members sign."""
-    return any(stored.name == RELAYER for stored in list_accounts(home.accounts))
 
 
 def schema_of(session: Session, resource: str) -> Resource:
@@ -218,39 +210,29 @@ async def enrol(
     home = session.home
     schema_of(session, resource)
     key = home.device_key(name)
-    account = home.account(owner)
     enrolment = Enrolment(key=key.public, resource=resource, cell=cell)
-    client = session.client()
-    try:
-        owners = bytes.fromhex(account.address[2:])
-        relayed = has_relayer(home)
-        members = Members(
-            client.endpoints, session.deployment, home.account(RELAYER) if relayed else account
-        )
-        known = next(
-            (
-                held.device
-                for held in devices_now(session, await session.view())
-                if held.owner == owners and held.key == key.public
-            ),
-            None,
-        )
-        if known is not None:
-            device = known
-        elif relayed:
+    address = home.address(owner)
+    device = next(
+        (
+            held.device
+            for held in devices_now(session, await session.view())
+            if held.owner == address and held.key == key.public
+        ),
+        None,
+    )
+    if device is None:
+        async with speaking(session, owner) as speaker:
+            members = speaker.members
             signed = sign_enrolment(
-                home.signer(owner),
+                speaker.signer,
                 session.deployment,
                 enrolment,
-                nonce=await members.enrol_nonce(owners),
-                deadline=session.clock.now() + DEADLINE_S,
+                nonce=await members.enrol_nonce(address),
+                deadline=speaker.deadline,
             )
-            device = (await members.enrol_for(signed)).device
-        else:
-            device = (await members.enrol(enrolment)).device
-    finally:
-        await client.close()
-    binding = sign_binding(key, session.network.network_id, session.clock.now(), owners, 0)
+            receipt = await speaker.carry(signed, members.calls.enrol(enrolment))
+            device = members.enrolled(receipt).device
+    binding = sign_binding(key, session.network.network_id, session.clock.now(), address, 0)
     told = await deliver(session, [binding])
     return device, f"device {device} enrolled for {owner}; its binding is {told}"
 

@@ -101,6 +101,11 @@ def ensure_account(home: Home, name: str, *, key: bytes | None = None) -> bytes:
     return bytes.fromhex(home.new_account(name, key=key).address[2:])
 
 
+def has_relayer(home: Home) -> bool:
+    """Tell whether this folder has an account that hands in what members sign."""
+    return any(stored.name == RELAYER for stored in list_accounts(home.accounts))
+
+
 def make_manifest(home: Home, charter: Charter, resources: Mapping[str, Resource]) -> Manifest:
     """Return the manifest of a charter; its accounts must exist."""
     table = parameters(resources)

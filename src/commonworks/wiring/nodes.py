@@ -28,8 +28,7 @@ from commonworks.transport.logs import HttpLog
 from commonworks.transport.relay_app import RelayApp
 from commonworks.transport.server import serve
 from commonworks.verifier.role import Trouble, Verifier
-from commonworks.wiring.field import has_relayer
-from commonworks.wiring.founding import GATEWAY, VERIFIER
+from commonworks.wiring.founding import GATEWAY, VERIFIER, has_relayer
 from commonworks.wiring.relaying import open_relay
 from commonworks.wiring.session import Session
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commonworks.chain.accounts import address_bytes, address_text
-from commonworks.chain.members import Members, Paid
 from commonworks.crypto.keys import PublicKey
-from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
+from commonworks.errors import Conflict, InvalidInput, NotFound
 from commonworks.events import (
     Finalised,
 )
@@ -17,7 +16,6 @@ from commonworks.model import (
     Settlement,
     State,
 )
-from commonworks.settlement import payout
 from commonworks.settlement.epochs import ChainView
 from commonworks.settlement.facts import facts_at
 from commonworks.storage.files import FileStore
@@ -134,25 +132,3 @@ def asset_of(session: Session, name: str) -> tuple[bytes, int, str]:
             session.network.currency_code,
         )
     raise InvalidInput(f"{name!r} is no asset of this network", hint="write token or currency")
-
-
-async def push_claim(
-    session: Session, view: ChainView, members: Members, asset: bytes, account: bytes
-) -> Paid:
-    """Claim what an account earned against the root that is claimable now.
-
-    Raises: NotFound when nothing was earned, Unavailable when the root is not claimable yet,
-    Conflict when everything was claimed already.
-    """
-    root = await members.claimable_root()
-    if root is None:
-        raise Unavailable(
-            "no payout root is claimable yet",
-            hint="a finalised epoch can be claimed against after its hold period",
-        )
-    record = await settled_epoch(session.home, view, root.epoch)
-    leaf, siblings = payout.proof(record.settlement.payouts, asset, account)
-    books = await members.vault_account(asset, account)
-    if books.claimed >= leaf.earned:
-        raise Conflict("everything that is claimable was claimed already")
-    return await members.claim(leaf, siblings)

@@ -30,8 +30,7 @@ from commonworks.storage.files import FileStore
 from commonworks.transport.client import HttpTransport
 from commonworks.transport.relay_app import BUDGET_PATH, RELAY_PATH
 from commonworks.wiring import documents
-from commonworks.wiring.field import has_relayer
-from commonworks.wiring.founding import RELAYER
+from commonworks.wiring.founding import RELAYER, has_relayer
 from commonworks.wiring.session import Session
 
 RELAY_FOLDER: Final = "relay"
