@@ -12,12 +12,17 @@ import pytest
 import chain_kit as kit
 from commonworks import simulation
 from commonworks.chain.abi import CONTRACTS, contract
-from commonworks.simulation.governance import PolicyModel
+from commonworks.events import Share
+from commonworks.simulation.blocks import refuse
+from commonworks.simulation.devices import DevicesModel
+from commonworks.simulation.governance import Governed, PolicyModel
 from commonworks.simulation.rounds import SettlementModel
+from commonworks.simulation.token import CommonsToken
 from commonworks.simulation.vault import VaultModel
 from contract_twins import Twins
+from twin_pair import EPOCHS
 
-SEEDS = (2, 3)
+SEEDS = (3, 7)
 MORE_SEEDS = range(100, 130)
 
 
@@ -28,18 +33,21 @@ async def play(folder: Path, seed: int) -> Twins:
         return twins
 
 
-def check(folder: Path, seed: int) -> None:
+def check(folder: Path, seed: int) -> Twins:
     twins = asyncio.run(play(folder, seed))
-    assert sum(twins.accepted.values()) > 100
+    assert sum(twins.accepted.values()) > 90
     assert sum(twins.refused.values()) > 80
-    assert twins.accepted["finalise"] >= 3
     assert twins.accepted["enter_exit"] == 1
-    assert twins.accepted["claim"] > 0
+    return twins
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_both_accept_refuse_and_say_the_same(tmp_path: Path, seed: int) -> None:
-    check(tmp_path, seed)
+    twins = check(tmp_path, seed)
+    assert twins.accepted["finalise"] == EPOCHS
+    assert twins.refusals["GrowthExceeded"] > 0
+    for name in ("claim", "halt", "set_payees", "transfer_share", "enrol_batch", "appoint"):
+        assert twins.accepted[name] > 0, name
 
 
 @pytest.mark.slow
@@ -60,21 +68,56 @@ def generous_quorum(self: SettlementModel, epoch: int, total: int) -> int:
     return 1
 
 
+def lasting_founder(self: Governed, sender: bytes) -> None:
+    if sender not in (self.owner, self.founder):
+        raise refuse("OwnableUnauthorizedAccount", account=sender)
+
+
+def schedule_anew(self: CommonsToken, epoch: int) -> int:
+    start, half_life = self._policy.history("half_life_epochs")[-1]
+    return max(0, epoch - start) * (2**96 // half_life)
+
+
+def one_payee(self: DevicesModel, device: int) -> tuple[Share, ...]:
+    shares = sorted(self._payees.get(device, {}).items())[:1]
+    return tuple(Share(account=account, ppm=ppm) for account, ppm in shares)
+
+
+def no_breaker(self: VaultModel, asset: bytes, epoch: int, growth: int) -> None:
+    pass
+
+
 @pytest.mark.parametrize(
     ("model", "method", "bug"),
     [
         (PolicyModel, "_next_epoch", early_policy),
         (VaultModel, "_current", impatient_root),
+        (VaultModel, "_require_growth", no_breaker),
         (SettlementModel, "_needed", generous_quorum),
+        (Governed, "_only_owner", lasting_founder),
+        (CommonsToken, "halvings_at", schedule_anew),
+        (DevicesModel, "payees_of", one_payee),
     ],
-    ids=["early policy", "impatient root", "generous quorum"],
+    ids=[
+        "early policy",
+        "impatient root",
+        "no breaker",
+        "generous quorum",
+        "lasting founder",
+        "schedule anew",
+        "one payee",
+    ],
 )
 def test_a_planted_bug_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: type, method: str, bug: object
 ) -> None:
     monkeypatch.setattr(model, method, bug)
-    with pytest.raises(AssertionError):
-        asyncio.run(play(tmp_path, SEEDS[0]))
+    for seed in SEEDS:
+        try:
+            asyncio.run(play(tmp_path / str(seed), seed))
+        except AssertionError:
+            return
+    pytest.fail("no seed of the suite shows it")
 
 
 def refusals_in(path: Path) -> Iterator[tuple[str, set[str]]]:

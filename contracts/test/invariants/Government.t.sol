@@ -50,7 +50,7 @@ contract GovernmentInvariants is InvariantTest {
             government.wait(1);
             government.trespass(kind << 32 | kind << 24 | kind << 16 | kind << 8);
             government.castVote(kind << 64 | 1, uint8(kind));
-            government.pass(kind << 64 | 2);
+            government.pass(kind << 64 | 0xff << 16 | 2); // everybody is for it
             government.carryOutInner(3 << 64); // what the fourth schedules by relay
             this.invariant_government();
         }

@@ -319,7 +319,7 @@ class Governance:
         try:
             return await self._members.send(call)
         except Conflict as error:
-            raise _in_words(error) from None
+            raise in_words(error) from None
 
 
 def find_proposal(proposals: Sequence[Proposal], wanted: str) -> Proposal:
@@ -392,8 +392,11 @@ def _done(receipt: Receipt) -> Done:
     return Done(tx=receipt.tx, block=receipt.block)
 
 
-def _in_words(error: Conflict) -> Conflict | Unavailable:
-    """Return a refusal of the Governor's as what it means and what to do; others as they are."""
+def in_words(error: Conflict) -> Conflict | Unavailable:
+    """Return a refusal of the Governor's as what it means and what to do; others as they are.
+
+    For whoever sends the Governor a call by other ways than `Governance`.
+    """
     refusal = error.fields.get("refusal")
     said: Any = error.fields.get("arguments", {})
     match refusal:

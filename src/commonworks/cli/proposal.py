@@ -17,6 +17,7 @@ from commonworks.chain.government import (
     ProposalState,
     Standing,
     describe_proposal,
+    in_words,
 )
 from commonworks.chain.members import Done, Members
 from commonworks.cli.backtest import backtest_command
@@ -371,7 +372,10 @@ async def vote(
             nonce=await government.vote_nonce(voter),
             reason=reason,
         )
-        receipt = await speaker.carry(signed, vote_call(session.deployment, signed))
+        try:
+            receipt = await speaker.carry(signed, vote_call(session.deployment, signed))
+        except Conflict as error:
+            raise in_words(error) from None
         done = Done(tx=receipt.tx, block=receipt.block)
         cast = (await government.proposal(wanted)).votes
         weight = next((v.weight for v in reversed(cast) if v.voter == voter), 0)

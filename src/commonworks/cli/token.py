@@ -33,7 +33,7 @@ from commonworks.cli.shell import (
 )
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
 from commonworks.units import DAY_S, PPM, mul_div
-from commonworks.wiring.acting import push_claim
+from commonworks.wiring.acting import acting_account, push_claim
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import asset_of, resolve_account, settled_epoch
 from commonworks.wiring.session import Session, open_session
