@@ -31,11 +31,12 @@ from commonworks.chain.government import (
     Proposal,
     describe_proposal,
     find_proposal,
+    in_words,
     proposal_id,
 )
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.errors import InvalidInput, NotFound
+from commonworks.errors import Conflict, InvalidInput, NotFound
 from commonworks.wiring.proposals import policy_change
 
 
@@ -229,3 +230,13 @@ def test_what_a_proposal_does_to_the_policy() -> None:
     assert (change.overrides, change.defined) == ({"a": 3}, {"b": 4})
     assert change.rest == (decisions[-1],)
     assert [int(support) for support in Support] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fields", [{"arguments": {"current": 3}}, {}], ids=["sent", "relayed"])
+def test_a_refusal_is_told_in_words_whoever_passed_it_on(fields: dict[str, object]) -> None:
+    """A relay passes the words on, without the fields."""
+    refusal = "GovernorUnexpectedProposalState"
+    raw = Conflict(f"{refusal}(proposalId=99, current=3)", refusal=refusal, **fields)
+    assert in_words(raw).message == "the proposal is defeated"
+    other = Conflict("something else", refusal="OutOfBounds")
+    assert in_words(other) is other

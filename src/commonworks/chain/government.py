@@ -8,6 +8,7 @@ events and questions to it; nothing is kept.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -397,17 +398,17 @@ def in_words(error: Conflict) -> Conflict | Unavailable:
 
     For whoever sends the Governor a call by other ways than `Governance`.
     """
-    refusal = error.fields.get("refusal")
-    said: Any = error.fields.get("arguments", {})
-    match refusal:
+    match error.fields.get("refusal"):
         case "GovernorUnexpectedProposalState":
-            state = _STATES[int(said["current"])] if int(said["current"]) < len(_STATES) else "?"
+            current = _argument(error, "current")
+            state = _STATES[current] if current in range(len(_STATES)) else "in another state"
             return Conflict(
                 f"the proposal is {state}", hint="see when it can: commonworks proposal show"
             )
         case "GovernorInsufficientProposerVotes":
+            takes, has = _argument(error, "threshold"), _argument(error, "votes")
             return Conflict(
-                f"proposing takes {said['threshold']} votes; this account has {said['votes']}",
+                f"proposing takes {takes} votes; this account has {has}",
                 hint="let others delegate to you, or let a member with more votes propose it",
             )
         case "GovernorAlreadyCastVote":
@@ -428,3 +429,15 @@ def in_words(error: Conflict) -> Conflict | Unavailable:
             )
         case _:
             return error
+
+
+def _argument(error: Conflict, name: str) -> int:
+    """Return an argument of a refusal; -1 where it is not told.
+
+    What a relay passes on has lost its fields, and kept its words.
+    """
+    said: Any = error.fields.get("arguments", {})
+    if name in said:
+        return int(said[name])
+    found = re.search(rf"\b{name}=(\d+)", error.message)
+    return int(found[1]) if found else -1
