@@ -31,7 +31,8 @@ class Twins(DeviceTwins, MemberTwins, RoundTwins):
             await self.choose((self.govern_devices, self.set_policy, self.define, self.appoint))
         for epoch in range(EPOCHS):
             if epoch == EPOCHS // 2:
-                await self.limit_growth(1)
+                await self.vote("currency_growth_max", 1)
+                await self.vote("half_life_epochs", self.random.choice((1, 2)))
             await self.settle(epoch)
         await self.compare_events()
         await self.stumble(EPOCHS)
@@ -70,7 +71,7 @@ class Twins(DeviceTwins, MemberTwins, RoundTwins):
             await self.noise(1)
         await self.finalise(epoch)
         if self.refusals["GrowthExceeded"] and self.model.settlement.next_to_finalise == epoch:
-            await self.limit_growth(10**12)
+            await self.vote("currency_growth_max", 10**12)
             await self.rig.advance(self.rig.now + kit.EPOCH_S)
             await self.finalise(epoch)
         await self.halt()
