@@ -423,7 +423,9 @@ class TestViews:
         street.measure(0, {"sun": [(0, 100), (0, 9_000)] * 2, "house": [(100, 0)] * 4})
         (result,) = street.settle().resources
         tables = {table.name: table for table in views(result)}
-        assert list(tables) == ["totals", "prices", "balance", "bills", "flows", "cuts"]
+        assert list(tables) == [
+            *("totals", "prices", "balance", "bills", "flows", "cuts", "outside"),
+        ]
         for table in tables.values():
             assert table.rows, table.name
             assert {len(row) for row in table.rows} == {len(table.columns)}

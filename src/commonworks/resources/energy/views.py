@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from commonworks.crypto import cbor
 from commonworks.model import (
     ResourceResult,
 )
 from commonworks.resources.base import Table
+from commonworks.units import mul_div
+
+KILO: Final = 1000
+"""Tariffs are per kWh, quantities in Wh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,8 @@ def views(result: ResourceResult) -> Sequence[Table]:
     """Return the tables of one epoch.
 
     Tables: `totals`; `prices` by interval; `balance` against the feeder by interval; `bills` by
-    device; `flows`, who supplied whom; `cuts`, less credited than claimed, by device and reason.
+    device; `flows`, who supplied whom; `cuts`, less credited than claimed, by device and reason;
+    `outside`, by account what the rest comes to at the utility's tariffs, beside the Vault.
     """
     verified, traded = _decode(result)
     prices, _, flows = traded
@@ -95,6 +100,7 @@ def views(result: ResourceResult) -> Sequence[Table]:
             rows=tuple(tuple(row) for row in flows),
         ),
         _cuts(result),
+        _outside(result),
     )  # fmt: skip
 
 
@@ -110,4 +116,21 @@ def _cuts(result: ResourceResult) -> Table:
         name="cuts",
         columns=("device", "reason", "intervals", "claimed_wh", "credited_wh"),
         rows=tuple((device, reason, *row) for (device, reason), row in sorted(lost.items())),
+    )
+
+
+def _outside(result: ResourceResult) -> Table:
+    """Return what moved outside the Vault by account: the rest, at the utility's tariffs."""
+    verified, _ = _decode(result)
+    tariff_import, tariff_export = verified[3], verified[4]
+    moved: defaultdict[bytes, list[int]] = defaultdict(lambda: [0, 0])
+    for bill in device_bills(result):
+        due_in = mul_div(tariff_export, bill.rest_export_wh, KILO) - bill.utility_earned_micro
+        due_out = mul_div(tariff_import, bill.rest_import_wh, KILO) - bill.utility_paid_micro
+        moved[bill.account][0] += due_in
+        moved[bill.account][1] += due_out
+    return Table(
+        name="outside",
+        columns=("account", "earned_micro", "paid_micro"),
+        rows=tuple(("0x" + account.hex(), *row) for account, row in sorted(moved.items())),
     )
