@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from commonworks.events import (
     Confirmed,
     Finalised,
     Range,
+    Share,
     Tip,
 )
 from commonworks.model import (
@@ -27,7 +29,9 @@ from commonworks.settlement import payout
 from commonworks.settlement.commitment import digest, evidence_hash
 from commonworks.simulation.clock import VirtualClock
 from commonworks.simulation.contracts import ContractsModel, ModelPlan, model_address
-from commonworks.simulation.governance import Parameter
+from commonworks.simulation.devices import PAYEES_MAX, EnrolledKey
+from commonworks.simulation.governance import GuardianModel, Parameter
+from commonworks.units import DAY_S
 
 GENESIS, EPOCH_S = 1_800_000_000, 600
 OWNER, FOUNDER, GATEWAY, VERIFIER, ADA = (
@@ -147,3 +151,104 @@ def test_time_that_passes_makes_a_block_and_a_refusal_makes_none() -> None:
         assert await chain.events(later.block, later.block) == ()
 
     asyncio.run(scenario())
+
+
+def refusal(act: Callable[[], object]) -> str:
+    """Return the error with which an action is refused."""
+    with pytest.raises(Conflict) as caught:
+        act()
+    return str(caught.value.fields["refusal"])
+
+
+class TestGovernment:
+    """The founder until genesis, the timelock for ever, the guardian now and then."""
+
+    def test_the_founders_power_ends_with_genesis(self) -> None:
+        clock = VirtualClock(GENESIS - 1)
+        contracts = ContractsModel(plan(), clock)
+        key = b"hold_s".ljust(32, b"\0")
+        for sender in (FOUNDER, OWNER):
+            with contracts.transaction():
+                contracts.policy.set(sender, key, 17)
+        asyncio.run(clock.advance_to(GENESIS))
+        with contracts.transaction():
+            contracts.policy.set(OWNER, key, 19)
+            refused = refusal(lambda: contracts.policy.set(FOUNDER, key, 23))
+        assert refused == "OwnableUnauthorizedAccount"
+        assert [contracts.policy.value_at("hold_s", epoch) for epoch in (0, 1)] == [17, 19]
+
+    def test_the_guardian_waits_between_two_halts_and_leaves_in_time(self) -> None:
+        async def scenario() -> list[str]:
+            clock = VirtualClock(GENESIS)
+            stopped: list[tuple[bytes, int]] = []
+            contracts = ContractsModel(plan(), clock)
+            guardian = GuardianModel(
+                contracts.blocks,
+                address=model_address("guardian"),
+                owner=OWNER,
+                founder=FOUNDER,
+                policy=contracts.policy,
+                stop=lambda sender, epoch: stopped.append((sender, epoch)),
+                holder=ADA,
+                until=GENESIS + 100 * DAY_S,
+            )
+            found = [refusal(lambda: guardian.halt(OWNER, 7))]
+            guardian.halt(ADA, 7)
+            pause = DEFAULTS["halt_s"] + DEFAULTS["guardian_cooldown_s"]
+            for at in (GENESIS + pause - 1, GENESIS + pause, GENESIS + 100 * DAY_S):
+                await clock.advance_to(at)
+                with contracts.transaction():
+                    if at == GENESIS + pause:
+                        guardian.halt(ADA, 8)
+                    else:
+                        found.append(refusal(lambda: guardian.halt(ADA, 9)))
+            late = clock.now() + 365 * DAY_S + 1
+            found.append(refusal(lambda: guardian.appoint(OWNER, ADA, late)))
+            assert stopped == [(guardian.address, 7), (guardian.address, 8)]
+            return found
+
+        expected = ["NotHolder", "NotReady", "TermOver", "TermTooLong"]
+        assert asyncio.run(scenario()) == expected
+
+
+class TestFounding:
+    """What the token refuses to be founded with."""
+
+    def test_a_cap_below_the_schedule(self) -> None:
+        longest = next(p.maximum for p in KERNEL_PARAMETERS if p.key == "half_life_epochs")
+        least = 10**24 + plan().initial_emission_wei * (3 * (longest + 1) + 1) // 2
+        ContractsModel(replace(plan(), cap_wei=least), VirtualClock(GENESIS))
+        tight = replace(plan(), cap_wei=least - 1)
+        assert refusal(lambda: ContractsModel(tight, VirtualClock(GENESIS))) == "CapExceeded"
+
+    def test_an_allocation_that_nobody_could_ever_use(self) -> None:
+        for account in (plan().vault, plan().nodes):
+            useless = replace(plan(), allocations=((account, 1),))
+            refused = refusal(lambda useless=useless: ContractsModel(useless, VirtualClock(0)))
+            assert refused == "UselessAllocation"
+
+    def test_bonds_in_the_currency(self) -> None:
+        coop = replace(plan(), bonds_in_currency=True, initial_emission_wei=0, allocations=())
+        contracts = ContractsModel(coop, VirtualClock(GENESIS))
+        contracts.mint_currency(FOUNDER, VERIFIER, 10**22)
+        contracts.bond(VERIFIER, 10**22)
+        assert contracts.currency.balances[coop.nodes] == 10**22
+        assert contracts.token.supply == 0
+
+
+def test_a_list_holds_so_many_payees_and_no_more() -> None:
+    contracts = ContractsModel(plan(), VirtualClock(GENESIS))
+    raw = EnrolledKey(thumbprint=LOG, algorithm=-8, public_key=LOG, resource=bytes(32))
+    accounts = [bytes([n]) * 20 for n in range(1, PAYEES_MAX + 1)]
+    shares = [Share(account=account, ppm=2) for account in accounts]
+    shares[0] = replace(shares[0], ppm=1_000_000 - 2 * (PAYEES_MAX - 1))
+    with contracts.transaction():
+        devices = contracts.devices
+        device = devices.enrol_batch(ADA, raw.resource, [raw, raw])
+        devices.set_payees(ADA, device, shares)
+        assert refusal(lambda: devices.transfer_share(accounts[0], device, ADA, 1)) == (
+            "TooManyPayees"
+        )
+        devices.transfer_share(accounts[1], device, ADA, 2)  # leaves as it gives everything
+        assert len(devices.payees_of(device)) == PAYEES_MAX
+        assert devices.payees_of(device + 1) == ()

@@ -98,7 +98,10 @@ def _reordered(data: ResourceInput, label: str) -> ResourceInput:
         accounts=mapping(data.accounts),
         budgets=mapping(data.budgets),
         facts=replace(
-            facts, devices=mapping(facts.devices), spend_limits=mapping(facts.spend_limits)
+            facts,
+            devices=mapping(facts.devices),
+            payees=mapping(facts.payees),
+            spend_limits=mapping(facts.spend_limits),
         ),
     )
 

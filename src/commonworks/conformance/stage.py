@@ -19,10 +19,12 @@ from commonworks.events import (
     Enrolled,
     Event,
     ParameterDefined,
+    PayeesSet,
     Position,
     Range,
     ReferenceSet,
     RegistrarSet,
+    Share,
     SiteAdopted,
     SpendLimitSet,
 )
@@ -35,7 +37,7 @@ from commonworks.settlement.settle import settle
 from commonworks.simulation.actors import BEFORE_S, HOUR_S, Player, Signers
 from commonworks.statements.codec import Item, decode_statement, sign_record
 from commonworks.statements.model import Column, DType, Kind, Reason, Schema, Signer
-from commonworks.units import DAY_S, MICRO, WEI
+from commonworks.units import DAY_S, MICRO, PPM, WEI
 
 FOUNDED_S: Final = 2 * BEFORE_S
 """How long before genesis the chain's events lie: before everything that is signed."""
@@ -43,6 +45,9 @@ ANCHOR_DELAY_S: Final = 60
 """How long after an hour the chain covers what was logged in it."""
 LOGS: Final = (sha256(b"conformance log 1"), sha256(b"conformance log 2"))
 TOKEN, CURRENCY, TREASURY = (sha256(name)[:20] for name in (b"token", b"currency", b"treasury"))
+SHARED_EVERY: Final = 3
+SHARED_PPM: Final = 333_333
+"""Part of every third device's earnings that goes to another account than its owner's."""
 START_S: Final = 1_767_225_600
 """Genesis where a world follows any start: 2026-01-01 00:00 UTC."""
 
@@ -182,6 +187,8 @@ class Stage:
         )
         for device, actor in enumerate((a for a in self.cast.actors if a.enrolled), start=1):
             self._enrol(device, actor, word)
+            if device % SHARED_EVERY == 0:
+                self._share(device, account_of(actor.owner))
         for owner, amount in sorted(self.cast.deposits_micro.items()):
             who = account_of(owner)
             self._say(Deposited, asset=CURRENCY, account=who, amount=amount, sender=who)
@@ -208,6 +215,12 @@ class Stage:
             self._say(ReferenceSet, device=device, admitted=True)
         if actor.spend_limit_micro:
             self._say(SpendLimitSet, account=owner, device=device, limit=actor.spend_limit_micro)
+
+    def _share(self, device: int, owner: bytes) -> None:
+        """Let a device have payees: settlement splits, the resource's rules need not know."""
+        ppm = {owner: PPM - SHARED_PPM, account_of("payee"): SHARED_PPM}
+        shares = tuple(Share(account=account, ppm=ppm[account]) for account in sorted(ppm))
+        self._say(PayeesSet, device=device, shares=shares)
 
     # --- playing --------------------------------------------------------------------------------
 
