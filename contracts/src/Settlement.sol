@@ -9,7 +9,7 @@ import {ICommonsToken} from "./interfaces/ICommonsToken.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
 import {IVault} from "./interfaces/IVault.sol";
 import {PolicyKeys} from "./PolicyKeys.sol";
-import {Range, Result, Tip} from "./Types.sol";
+import {AssetTotal, Range, Result, Tip} from "./Types.sol";
 
 /// @title Anchors, confirmations, closes, attestations, finalised epochs.
 /// @notice An epoch passes four gates, in order and each once: verifiers confirm which logs they
@@ -289,6 +289,7 @@ contract Settlement is ISettlement {
 
     /// @notice What an attestation of `result` for `epoch` signs off on.
     function digestFor(uint64 epoch, Result calldata result) public view returns (bytes32) {
+        AssetTotal[] memory totals = result.totals; // one word of stack less than calldata
         return keccak256(
             abi.encode(
                 networkId,
@@ -302,7 +303,7 @@ contract Settlement is ISettlement {
                 result.stateHash,
                 result.payoutRoot,
                 result.mintedWei,
-                result.totals
+                totals
             )
         );
     }
