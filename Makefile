@@ -12,7 +12,7 @@ NODE_STAMP := $(if $(HAVE_NPM),,$(NODE_ENV)/.stamp)
 export PATH := $(if $(HAVE_NPM),,$(CURDIR)/$(NODE_ENV)/bin:)$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-long lint bench setup clean lock contracts-test
+.PHONY: help run test test-fast test-long lint bench coverage slither setup clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -22,14 +22,14 @@ run: $(VENV)/.run $(VENV)/.contracts ## a street runs its network: commonworks d
 	@$(BIN)/commonworks demo $(ARGS)
 
 test: setup lint ## everything: lint, contracts, unit, properties, simulation, integration, end to end
-	@contracts/forge-npm test
+	@FORGE_SNAPSHOT_CHECK=true contracts/forge-npm test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-fast: setup ## what a person runs before each commit (at most two minutes)
 	@$(BIN)/python -m pytest -n 2 tests/unit tests/properties $(ARGS)
 
-test-long: setup ## the long versions: invariants 256 x 500, 50 rounds of kill -9, 100 seeds
-	@FOUNDRY_PROFILE=long contracts/forge-npm test
+test-long: coverage slither ## the long versions: invariants 256 x 500, 50 rounds of kill -9, 100 seeds
+	@FOUNDRY_PROFILE=long FORGE_SNAPSHOT_CHECK=true contracts/forge-npm test
 	@COMMONWORKS_KILL_ROUNDS=50 COMMONWORKS_SIM_SEEDS=100-199 $(BIN)/python -m pytest -n 2 \
 	  tests/integration tests/simulation $(ARGS)
 
@@ -47,6 +47,12 @@ lint: setup ## ruff, mypy --strict, import contracts, forge fmt and lint
 bench: setup ## side-by-side measurements, each printing a ratio
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+coverage: setup ## lines of the contracts that tests reach; fails below 98 percent
+	@scripts/coverage.sh
+
+slither: setup ## static analysis of the contracts; every finding is answered or fails
+	@scripts/slither.sh
+
 setup: $(VENV)/.dev $(VENV)/.contracts ## install everything (other targets do it themselves)
 
 clean: ## remove everything that was made
@@ -60,6 +66,8 @@ lock: $(VENV)/.dev ## renew the locked requirements (needs uv on PATH)
 	  pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  requirements/node.in -o requirements/node.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  requirements/slither.in -o requirements/slither.txt
 
 $(VENV)/.created:
 	@echo "making the virtual environment" >&2
