@@ -286,7 +286,7 @@ def pay_the_owner(amount: int, shares: Sequence[tuple[bytes, int]]) -> list[tupl
     return [(shares[0][0], amount)]
 
 
-def serve_for_nothing(self: ServiceFold, event: Finalised, *, counts: bool) -> None:
+def serve_for_nothing(self: ServiceFold, event: Finalised) -> None:
     """Planted: nobody remembers which nodes saw an epoch through."""
 
 

@@ -143,21 +143,16 @@ def stake_of_today(patch: pytest.MonkeyPatch) -> None:
 def every_digest_counts(patch: pytest.MonkeyPatch) -> None:
     finalise = service.ServiceFold._finalise
 
-    def lenient(self: Any, event: Any, *, counts: bool) -> None:
+    def lenient(self: Any, event: Any) -> None:
         said = self._attested[event.epoch]
         self._attested[event.epoch] = [(who, event.digest) for who, _ in said]
-        finalise(self, event, counts=counts)
+        finalise(self, event)
 
     patch.setattr(service.ServiceFold, "_finalise", lenient)
 
 
 def every_window_counts(patch: pytest.MonkeyPatch) -> None:
-    finalise = service.ServiceFold._finalise
-
-    def always(self: Any, event: Any, *, counts: bool) -> None:
-        finalise(self, event, counts=True)
-
-    patch.setattr(service.ServiceFold, "_finalise", always)
+    patch.setattr(service.ServiceFold, "_counts", lambda self, event: True)
 
 
 def unbonded_gateways_earn(patch: pytest.MonkeyPatch) -> None:

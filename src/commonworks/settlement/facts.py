@@ -35,7 +35,7 @@ from commonworks.model import (
 )
 from commonworks.policy import Policy
 from commonworks.settlement.commitment import define_hash, set_hash
-from commonworks.settlement.service import ServiceFold
+from commonworks.settlement.service import ServiceFold, Steps
 
 NO_HISTORY = bytes(32)
 """Hash of a policy history without a change."""
@@ -94,11 +94,13 @@ def facts_at(network: Network, events: Iterable[Event], epoch: int) -> Facts:
 
     Guarantees: events at or after the epoch's end change nothing.
     """
-    fold = _Fold(ServiceFold(network, epoch))
-    start, end = network.epoch_start(epoch), network.epoch_start(epoch + 1)
+    service = ServiceFold(network, epoch)
+    fold = _Fold(service.start)
+    steps, end = {**fold.steps, **service.steps}, network.epoch_start(epoch + 1)
     for event in events:
-        if event.at.time < end:
-            fold.apply(event, in_epoch=epoch == 0 or event.at.time >= start)
+        step = steps.get(type(event))
+        if step is not None and event.at.time < end:
+            step(event)
     registrars = sorted(
         (Registrar(resource=resource, key=key) for (resource, _), key in fold.registrars.items()),
         key=lambda item: (item.resource, item.key.thumbprint),
@@ -114,15 +116,15 @@ def facts_at(network: Network, events: Iterable[Event], epoch: int) -> Facts:
         deposits=fold.deposits,
         withdrawals=tuple(sorted(fold.withdrawals, key=lambda item: item.request)),
         spend_limits=fold.spend_limits,
-        service=fold.service.services(),
+        service=service.services(),
     )
 
 
 class _Fold:
-    """The running fold; one method a kind of event would be ceremony, one `match` reads better."""
+    """The running fold over what concerns members; a table says what each kind of event does."""
 
-    def __init__(self, service: ServiceFold) -> None:
-        self.service = service
+    def __init__(self, start: int) -> None:
+        self._start = start
         self.devices: dict[int, Device] = {}
         self.payees: dict[int, tuple[tuple[bytes, int], ...]] = {}
         self.registrars: dict[tuple[str, bytes], PublicKey] = {}
@@ -131,52 +133,58 @@ class _Fold:
         self.deposits: dict[tuple[bytes, bytes], int] = {}
         self.withdrawals: list[Withdrawal] = []
         self.spend_limits: dict[tuple[bytes, int], int] = {}
+        self.steps: Steps = {
+            Enrolled: self._enrol,
+            Transferred: self._transfer,
+            PayeesSet: self._set_payees,
+            RegistrarSet: self._set_registrar,
+            ReferenceSet: self._set_reference,
+            SiteAdopted: self._adopt,
+            Deposited: self._deposit,
+            SpendLimitSet: self._limit,
+            WithdrawalRequested: self._withdraw,
+        }
 
-    def apply(self, event: Event, *, in_epoch: bool) -> None:
-        match event:
-            case Enrolled() | Transferred() | PayeesSet():
-                self._change_device(event)
-            case RegistrarSet():
-                self._set_registrar(event)
-            case ReferenceSet():
-                change = self.references.add if event.admitted else self.references.discard
-                change(event.device)
-            case SiteAdopted():
-                name = text_of(event.resource)
-                if name is not None:
-                    self.sites[name] = event.statement
-            case Deposited():
-                where = (event.asset, event.account)
-                self.deposits[where] = self.deposits.get(where, 0) + event.amount
-            case SpendLimitSet():
-                self.spend_limits[event.account, event.device] = event.limit
-            case WithdrawalRequested() if in_epoch:
-                self.withdrawals.append(
-                    Withdrawal(
-                        request=event.request,
-                        asset=event.asset,
-                        account=event.account,
-                        amount=event.amount,
-                    )
-                )
-            case _:
-                self.service.apply(event, in_epoch=in_epoch)
+    def _transfer(self, event: Transferred) -> None:
+        device = self.devices.get(event.device)
+        if device is None:
+            return
+        self.devices[event.device] = replace(device, owner=event.receiver)
+        if event.receiver == NOBODY:
+            self.payees.pop(event.device, None)
 
-    def _change_device(self, event: Enrolled | Transferred | PayeesSet) -> None:
-        match event:
-            case Enrolled():
-                self._enrol(event)
-            case Transferred() if event.device in self.devices:
-                device = self.devices[event.device]
-                self.devices[event.device] = replace(device, owner=event.receiver)
-                if event.receiver == NOBODY:
-                    self.payees.pop(event.device, None)
-            case PayeesSet() if event.device in self.devices:
-                self.payees.pop(event.device, None)
-                if event.shares:
-                    self.payees[event.device] = tuple((s.account, s.ppm) for s in event.shares)
-            case _:
-                pass  # a device that nobody can authenticate is no device
+    def _set_payees(self, event: PayeesSet) -> None:
+        self.payees.pop(event.device, None)
+        if event.shares and event.device in self.devices:
+            self.payees[event.device] = tuple((s.account, s.ppm) for s in event.shares)
+
+    def _set_reference(self, event: ReferenceSet) -> None:
+        change = self.references.add if event.admitted else self.references.discard
+        change(event.device)
+
+    def _adopt(self, event: SiteAdopted) -> None:
+        name = text_of(event.resource)
+        if name is not None:
+            self.sites[name] = event.statement
+
+    def _deposit(self, event: Deposited) -> None:
+        where = (event.asset, event.account)
+        self.deposits[where] = self.deposits.get(where, 0) + event.amount
+
+    def _limit(self, event: SpendLimitSet) -> None:
+        self.spend_limits[event.account, event.device] = event.limit
+
+    def _withdraw(self, event: WithdrawalRequested) -> None:
+        if event.at.time < self._start:
+            return
+        self.withdrawals.append(
+            Withdrawal(
+                request=event.request,
+                asset=event.asset,
+                account=event.account,
+                amount=event.amount,
+            )
+        )
 
     def _enrol(self, event: Enrolled) -> None:
         key = key_of(event.algorithm, event.public_key, event.thumbprint)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from commonworks.events import (
     Attested,
@@ -31,12 +33,21 @@ GATEWAY_BOND_MIN = b"gateway_bond_min".ljust(32, b"\0")
 """Policy key of the smallest bond with which a gateway shares in the emission."""
 
 
+Steps = Mapping[type[Event], Callable[[Any], None]]
+"""What each kind of event does to a fold."""
+
+
 class ServiceFold:
-    """The running fold over what concerns nodes; feed it in chain order with `apply`."""
+    """The running fold over what concerns nodes, fed in chain order by its `steps`.
+
+    Only events from before the epoch's end may come.
+    """
 
     def __init__(self, network: Network, epoch: int) -> None:
         self._network = network
         self._epoch = epoch
+        self.start = network.epoch_start(epoch) if epoch else 0
+        """Where the epoch's window begins: at the chain's own beginning for the first."""
         self._bond_min: int | None = None
         self._bonds: defaultdict[bytes, int] = defaultdict(int)
         self._operators: dict[bytes, bytes] = {}
@@ -49,30 +60,18 @@ class ServiceFold:
         self._verifiers: defaultdict[bytes, int] = defaultdict(int)
         self._logs: defaultdict[bytes, int] = defaultdict(int)
 
-    def apply(self, event: Event, *, in_epoch: bool) -> None:
-        """Take in one event from before the epoch's end; others than nodes' change nothing."""
-        match event:
-            case Confirmed():
-                self._confirmed[event.epoch].append(event.verifier)
-            case Attested():
-                self._attested[event.epoch].append((event.verifier, event.digest))
-            case Closed():
-                self._ranges[event.epoch] = event.ranges
-            case Finalised():
-                self._finalise(event, counts=in_epoch)
-            case StakeChanged():
-                self._stakes[event.operator].append((event.at.time, event.stake))
-            case Bonded():
-                self._bonds[event.operator] += event.amount
-            case UnbondingStarted():
-                self._bonds[event.operator] -= event.amount
-            case GatewayRegistered():
-                self._operators[event.log_id] = event.operator
-            case ParameterDefined() | ParameterSet() if event.key == GATEWAY_BOND_MIN:
-                if event.from_epoch <= self._epoch:
-                    self._bond_min = event.value
-            case _:
-                pass
+        self.steps: Steps = {
+            Confirmed: self._confirm,
+            Attested: self._attest,
+            Closed: self._close,
+            Finalised: self._finalise,
+            StakeChanged: self._stake,
+            Bonded: self._bond,
+            UnbondingStarted: self._unbond,
+            GatewayRegistered: self._register,
+            ParameterDefined: self._govern,
+            ParameterSet: self._govern,
+        }
 
     def services(self) -> tuple[Service, ...]:
         """Return what each node did, sorted by (role, account); without weight there is no row."""
@@ -92,12 +91,37 @@ class ServiceFold:
     def _is_bonded(self, operator: bytes) -> bool:
         return self._bond_min is not None and self._bonds[operator] >= self._bond_min
 
-    def _finalise(self, event: Finalised, *, counts: bool) -> None:
+    def _confirm(self, event: Confirmed) -> None:
+        self._confirmed[event.epoch].append(event.verifier)
+
+    def _attest(self, event: Attested) -> None:
+        self._attested[event.epoch].append((event.verifier, event.digest))
+
+    def _close(self, event: Closed) -> None:
+        self._ranges[event.epoch] = event.ranges
+
+    def _stake(self, event: StakeChanged) -> None:
+        self._stakes[event.operator].append((event.at.time, event.stake))
+
+    def _bond(self, event: Bonded) -> None:
+        self._bonds[event.operator] += event.amount
+
+    def _unbond(self, event: UnbondingStarted) -> None:
+        self._bonds[event.operator] -= event.amount
+
+    def _register(self, event: GatewayRegistered) -> None:
+        self._operators[event.log_id] = event.operator
+
+    def _govern(self, event: ParameterDefined | ParameterSet) -> None:
+        if event.key == GATEWAY_BOND_MIN and event.from_epoch <= self._epoch:
+            self._bond_min = event.value
+
+    def _finalise(self, event: Finalised) -> None:
         """Count who served an epoch, and forget it: nothing about it can follow."""
         confirmed = self._confirmed.pop(event.epoch, [])
         attested = self._attested.pop(event.epoch, [])
         ranges = self._ranges.pop(event.epoch, ())
-        if not counts:
+        if not self._counts(event):
             return
         right = [verifier for verifier, digest in attested if digest == event.digest]
         for verifier in (*confirmed, *right):
@@ -105,6 +129,9 @@ class ServiceFold:
         for part in ranges:
             if part.size > part.first:
                 self._logs[part.log_id] += 1
+
+    def _counts(self, event: Finalised) -> bool:
+        return event.at.time >= self.start
 
     def _stake_at(self, verifier: bytes, epoch: int) -> int:
         """Return a verifier's stake after the last block before the end of `epoch`."""
