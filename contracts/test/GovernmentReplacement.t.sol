@@ -52,9 +52,9 @@ contract GovernmentReplacementTest is GovernmentWorld {
             plan(address(policy), abi.encodeCall(Ownable.transferOwnership, (stranger)), "Replace");
         uint256 id = succeed(p);
         queue(p);
-        uint256 queuedAt = block.timestamp;
+        uint256 queuedAt = gvm.getBlockTimestamp();
         setPolicy("exit_after_s", 31_536_000);
-        vm.warp(block.timestamp + LENGTH);
+        vm.warp(queuedAt + LENGTH);
         vm.assertEq(governor.proposalEta(id), queuedAt + 31_536_000 + TIMELOCK_DELAY, "eta");
         vm.warp(queuedAt + REPLACEMENT_DELAY + LIFE);
         requireState(id, IGovernor.ProposalState.Queued);

@@ -383,7 +383,7 @@ contract GovernmentTimelockTest is GovernmentWorld {
     /// @dev Two decisions together are no shorter way out than one: a longer exit, voted while a
     /// replacement waits, holds it up too.
     function test_a_longer_exit_holds_up_what_waits() external {
-        uint256 start = block.timestamp;
+        uint256 start = gvm.getBlockTimestamp();
         bytes32 id = scheduleOne(address(policy), transfer(), 0);
         vm.prank(address(timelock));
         policy.set("exit_after_s", 31_536_000);
@@ -398,7 +398,7 @@ contract GovernmentTimelockTest is GovernmentWorld {
     }
 
     function test_a_shorter_exit_hurries_nothing() external {
-        uint256 start = block.timestamp;
+        uint256 start = gvm.getBlockTimestamp();
         bytes32 id = scheduleOne(address(policy), transfer(), 0);
         vm.prank(address(timelock));
         policy.set("exit_after_s", 1_296_000);

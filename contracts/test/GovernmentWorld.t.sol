@@ -22,6 +22,8 @@ interface GovernmentVm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function deal(address account, uint256 balance) external;
+    /// @dev Unlike `block.timestamp`, never remembered by an optimiser from before a warp.
+    function getBlockTimestamp() external view returns (uint256);
 }
 
 /// @notice Anything that governance might call: it remembers who called.

@@ -10,6 +10,17 @@ import {Governed} from "../src/Governed.sol";
 import {Membership} from "../src/Membership.sol";
 import {Test} from "./kit/Test.sol";
 
+/// @notice Reaches what the base contracts would use for minting in batches.
+contract BatchMembership is Membership {
+    constructor(address owner_, address[] memory members)
+        Membership(owner_, address(0), 0, members)
+    {}
+
+    function increase(address account, uint128 amount) external {
+        _increaseBalance(account, amount);
+    }
+}
+
 contract MembershipTest is Test {
     event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
     event Locked(uint256 tokenId);
@@ -261,6 +272,14 @@ contract MembershipTest is Test {
         return typedData(domain, abi.encode(kind, to, nonce, expiry));
     }
 
+    /// @dev Nothing mints in batches here; if ever something did, votes would not be forgotten.
+    function test_votes_follow_however_a_balance_grows() external {
+        BatchMembership batch = new BatchMembership(owner, pair(ann, bob));
+        batch.increase(cleo, 3);
+        vm.assertEq(batch.getVotes(cleo), 3, "votes");
+        vm.assertEq(batch.memberCount(), 5, "all votes");
+    }
+
     function test_the_future_is_not_known() external {
         vm.expectRevert(
             abi.encodeWithSelector(
@@ -278,13 +297,13 @@ contract MembershipTest is Test {
             accounts[i] = i == 0 ? ann : i == 1 ? bob : address(uint160(0x1000 + i));
         }
         uint256[] memory members = new uint256[](24);
-        uint256 start = block.timestamp;
+        uint256 start = membership.clock();
         for (uint256 step = 0; step < members.length; ++step) {
             uint256 word = uint256(keccak256(abi.encode(seed, step)));
             move(accounts[word % ACCOUNTS], accounts[(word >> 16) % ACCOUNTS], (word >> 32) % 4);
             requireSums(accounts);
             members[step] = membership.memberCount();
-            vm.warp(block.timestamp + 1);
+            vm.warp(start + step + 1);
         }
         for (uint256 step = 0; step < members.length; ++step) {
             uint256 votes = 0;
