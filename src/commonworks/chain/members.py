@@ -332,6 +332,11 @@ class Members:
             raise
         return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
 
+    async def guardian(self) -> bytes:
+        """Return the account that holds the guardian's office."""
+        at = self.deployment.government.guardian
+        return bytes(await self._ask("Guardian", at, "holder"))
+
     async def owner_of(self, device: int) -> bytes:
         """Return the account that holds a device id; raise Conflict where there is none."""
         return bytes(await self._ask("Devices", self.deployment.devices, "ownerOf", device))

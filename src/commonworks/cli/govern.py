@@ -17,7 +17,7 @@ from commonworks.statements.model import Kind, Reason
 from commonworks.wiring import documents
 from commonworks.wiring.acting import acting
 from commonworks.wiring.field import deliver, schema_of
-from commonworks.wiring.founding import FOUNDER
+from commonworks.wiring.founding import FOUNDER, GUARDIAN
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import find_device
 from commonworks.wiring.session import Session, open_session
@@ -116,6 +116,25 @@ async def site(*, file: Path, resource: str, signer: str, name: str, home: Home)
         )
         say(f"site table: {await deliver(session, [item])}")
         await _adopt(owner, resource, name, item.statement)
+
+
+@click.command()
+@click.argument("epoch", type=click.IntRange(min=0))
+@click.option("--as", "name", default=GUARDIAN, show_default=True, help="Guardian, or a verifier.")
+@home_option
+@asynchronous
+async def halt(*, epoch: int, name: str, home: Home) -> None:
+    """Stop an epoch's payout root in its hold period, for a bounded time.
+
+    The guardian stops it alone, and then has to wait; verifiers stop it together.
+    """
+    async with open_session(home, say) as session, acting(session, name) as members:
+        await session.pass_time()
+        call = members.calls.halt(epoch)
+        if home.address(name) != await members.guardian():
+            call = members.calls.vote_halt(epoch)
+        receipt = await members.send(call)
+    put("0x" + receipt.tx.hex())
 
 
 async def _adopt(owner: Members, resource: str, name: str, statement: bytes) -> None:

@@ -10,7 +10,7 @@ from commonworks.cli.conformance import conformance
 from commonworks.cli.demo import demo
 from commonworks.cli.economy import economy
 from commonworks.cli.epochs import audit_command, epoch, verdicts
-from commonworks.cli.govern import govern
+from commonworks.cli.govern import govern, halt
 from commonworks.cli.keys import account, device
 from commonworks.cli.logs import log, receipt
 from commonworks.cli.money import claim, deposit, limit, withdraw
@@ -38,6 +38,7 @@ for command in (
     device,
     agent,
     govern,
+    halt,
     proposal,
     policy,
     economy,
