@@ -202,6 +202,7 @@ contract CommonsTokenTest is Test {
             uint256 emission = token.emissionOf(epoch);
             if (word % 3 == 0) policy.set(KEY, int256(within(word >> 8, 1, 19)));
             if ((word >> 128) % 3 == 0) token.extendSchedule();
+            if ((word >> 144) % 4 == 0) policy.set(KEY, int256(within(word >> 152, 1, 19)));
             vm.assertEq(token.emissionOf(epoch), emission, "an opened epoch's emission changed");
             vm.assertEq(emission, reference_(initial, halvings), "not the reference's");
             halvings += (1 << 96) / uint256(policy.valueAt(KEY, epoch));
