@@ -16,7 +16,7 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.errors import Conflict, NotFound
-from commonworks.wiring.acting import acting, push_claim, speaking
+from commonworks.wiring.acting import looking, push_claim, put_in, speaking
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import asset_of, find_device, resolve_account
 from commonworks.wiring.session import open_session
@@ -43,17 +43,18 @@ async def deposit(*, value: str, name: str, asset: str, home: Home, as_json: boo
 
     Example: commonworks deposit 50 --account alice
     """
-    async with open_session(home, say) as session, acting(session, name) as members:
+    async with open_session(home, say) as session:
         address, decimals, symbol = asset_of(session, asset)
         units = whole(value, decimals)
-        balance = await members.balance(address, home.address(name))
+        async with looking(session) as members:
+            balance = await members.balance(address, home.address(name))
         if balance < units:
             raise Conflict(
                 f"{name} has {amount(balance, decimals)} {symbol}",
                 hint="deposit less, or fund the account first",
             )
-        done = await members.deposit(address, units)
-    _done(as_json, {"deposited": units, "asset": symbol, "tx": "0x" + done.tx.hex()})
+        tx = await put_in(session, name, address, units)
+    _done(as_json, {"deposited": units, "asset": symbol, "tx": "0x" + tx.hex()})
 
 
 @click.command()

@@ -15,10 +15,11 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.account_sender import HandIn, read_receipt
 from commonworks.chain.members import Acting, Members, Paid
+from commonworks.chain.messages import PermitDomain, sign_permit
 from commonworks.chain.relayed import SignedAction, message_of
 from commonworks.chain.signer import Signer
 from commonworks.chain.transactions import Call, Receipt
-from commonworks.errors import Conflict, Unavailable
+from commonworks.errors import Conflict, Corrupt, NotFound, Unavailable
 from commonworks.model import Total
 from commonworks.relay import Message
 from commonworks.relay.messages import Claim
@@ -99,6 +100,40 @@ async def speaking(session: Session, name: str) -> AsyncIterator[Speaker]:
             deadline=session.clock.now() + DEADLINE_S,
             hand_in=hand_in,
         )
+
+
+async def put_in(session: Session, name: str, asset: bytes, amount: int) -> bytes:
+    """Deposit an account's money; return the hash of the transaction.
+
+    A key signs a permit that a relay hands in. A passkey cannot (ERC-2612 knows keys only), and not
+    every asset knows permits: then it is an allowance and a deposit.
+    """
+    async with speaking(session, name) as speaker:
+        members, account = speaker.members, session.home.address(name)
+        hand_in = speaker.hand_in
+        if hand_in is not None and session.home.passkey(name) is None:
+            domain = await _permits(members, asset)
+            if domain is not None:
+                signed = sign_permit(
+                    speaker.signer,
+                    session.deployment,
+                    asset,
+                    amount,
+                    domain=domain,
+                    nonce=await members.permit_nonce(asset, account),
+                    deadline=speaker.deadline,
+                )
+                return await hand_in(message_of(signed))
+    async with acting(session, name) as members:
+        return (await members.deposit(asset, amount)).tx
+
+
+async def _permits(members: Members, asset: bytes) -> PermitDomain | None:
+    """Return what an asset calls itself in its permits; None where it knows none."""
+    try:
+        return await members.permit_domain(asset)
+    except (Conflict, Corrupt, NotFound):
+        return None
 
 
 async def push_claim(session: Session, by: str | None, asset: bytes, account: bytes) -> Paid:
