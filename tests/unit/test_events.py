@@ -87,6 +87,20 @@ CASES: list[tuple[str, RawLog, events.Event]] = [
     (
         "Devices",
         log(
+            "PayeesSet(uint256,(address,uint32)[])",
+            [number(3)],
+            ["(address,uint32)[]"],
+            [[(A, 300_007), (B, 699_993)]],
+        ),
+        events.PayeesSet(
+            at=AT,
+            device=3,
+            shares=(events.Share(account=A, ppm=300_007), events.Share(account=B, ppm=699_993)),
+        ),
+    ),
+    (
+        "Devices",
+        log(
             "RegistrarSet(bytes32,bytes32,int8,bytes,bool)",
             [W1, W2],
             ["int8", "bytes", "bool"],
@@ -154,6 +168,16 @@ CASES: list[tuple[str, RawLog, events.Event]] = [
             [43, 47],
         ),
         events.UnbondingStarted(at=AT, operator=A, amount=43, ready_at=47),
+    ),
+    (
+        "Nodes",
+        log(
+            "StakeChanged(address,uint256,uint256)",
+            [address(A)],
+            ["uint256", "uint256"],
+            [43, 79],
+        ),
+        events.StakeChanged(at=AT, operator=A, stake=43, total=79),
     ),
     (
         "Policy",
