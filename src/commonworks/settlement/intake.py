@@ -240,19 +240,28 @@ def _check_payload(desk: _Desk, statement: Statement, payload: Payload) -> Reaso
     return None
 
 
-def _bind(desk: _Desk, state: State) -> dict[bytes, HeldBinding]:
+def _owned(facts: Facts) -> dict[tuple[bytes, bytes], Device]:
+    """Return the device that a key and its owner mean: the lowest of the ids that it holds."""
+    owned: dict[tuple[bytes, bytes], Device] = {}
+    for _, device in sorted(facts.devices.items()):
+        owned.setdefault((device.key.thumbprint, device.owner), device)
+    return owned
+
+
+def _bind(
+    desk: _Desk, state: State, owned: Mapping[tuple[bytes, bytes], Device]
+) -> dict[bytes, HeldBinding]:
     """Judge the bindings and return the one in force for each key.
 
     The highest generation wins; between equal ones the one already held, then the larger identity.
     """
-    owners = {(d.key.thumbprint, d.owner) for d in desk.facts.devices.values()}
     held = {binding.kid: binding for binding in state.bindings}
     candidates: defaultdict[bytes, list[HeldBinding]] = defaultdict(list)
     for known in desk.known:
         if not isinstance(known.payload, Binding):
             continue
         statement = known.statement
-        if (statement.kid, known.payload.owner) not in owners:
+        if (statement.kid, known.payload.owner) not in owned:
             desk.reject(statement.identity, statement.kind, Reason.NOT_BOUND)
             continue
         candidates[statement.kid].append(
@@ -270,21 +279,11 @@ def _bind(desk: _Desk, state: State) -> dict[bytes, HeldBinding]:
             held[kid] = newest
         for item in group:
             if item.identity == held[kid].identity:
-                device = _device_of(desk.facts, kid, item.owner)
+                device = owned.get((kid, item.owner))
                 desk.accept(item.identity, Kind.BINDING, device.device if device else None)
             else:
                 desk.reject(item.identity, Kind.BINDING, Reason.SUPERSEDED)
     return held
-
-
-def _device_of(facts: Facts, kid: bytes, owner: bytes) -> Device | None:
-    """Return the device id that a key and its owner mean: the lowest of theirs."""
-    ids = [
-        device.device
-        for device in facts.devices.values()
-        if device.owner == owner and device.key.thumbprint == kid
-    ]
-    return facts.devices[min(ids)] if ids else None
 
 
 def _attribute(
@@ -382,10 +381,11 @@ def take_in(
     for identity, copies in sorted(_decode_all(desk, state, evidence).items()):
         if identity not in seen:
             _judge(desk, keys, identity, copies)
-    held = _bind(desk, state)
+    owned = _owned(facts)
+    held = _bind(desk, state, owned)
     bound: dict[bytes, Device] = {}
     for kid, binding in held.items():
-        device = _device_of(facts, kid, binding.owner)
+        device = owned.get((kid, binding.owner))
         if device is not None:
             bound[kid] = device
     accounts = {device.device: device.owner for device in bound.values()}
