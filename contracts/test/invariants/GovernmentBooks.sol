@@ -57,6 +57,8 @@ abstract contract GovernmentBooks is GovernmentWorld {
         /// @dev What the kind is about: an account's or an earlier plan's index.
         uint256 subject;
         uint256 id;
+        /// @dev Its name in the timelock.
+        bytes32 operation;
         address proposer;
         uint256 snapshot;
         uint256 deadline;
@@ -77,6 +79,9 @@ abstract contract GovernmentBooks is GovernmentWorld {
     }
 
     Part internal part;
+    /// @dev How often the part should have acted, and been replaced.
+    uint256 internal acts;
+    uint256 internal replacements;
     Book[] internal books;
     address[] internal accounts;
     uint256[] internal keys;
@@ -202,6 +207,8 @@ abstract contract GovernmentBooks is GovernmentWorld {
     function noteExecution(uint256 index) internal {
         Book storage b = books[index];
         b.executedAt = block.timestamp;
+        if (b.kind == Kind.Act || b.kind == Kind.Replace) ++acts;
+        if (b.kind == Kind.Replace) ++replacements;
         if (b.kind == Kind.Stop) books[b.subject].cancelled = true;
         if (b.kind == Kind.Schedule) innerScheduledAt[index] = block.timestamp;
         if (b.kind == Kind.Admit) noteAdmission(b.subject);

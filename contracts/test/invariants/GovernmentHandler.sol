@@ -49,12 +49,12 @@ contract GovernmentHandler is GovernmentChecks {
         b.kind = kind;
         b.subject = (seed >> 16) % (kind == Kind.Stop ? books.length - 1 : ACCOUNTS);
         b.plan = planOf(books.length - 1, kind, b.subject, seed >> 32);
-        b.id = idOf(b.plan);
+        Plan memory p = b.plan;
+        (b.id, b.operation) = (idOf(p), operationOf(p));
         b.proposer = accounts[who];
         b.snapshot = block.timestamp + uint256(policy.value("voting_delay_s"));
         b.deadline = b.snapshot + uint256(policy.value("voting_period_s"));
         bool works = votesAt(who, block.timestamp - 1) >= 1;
-        Plan memory p = b.plan;
         expect(
             accounts[who],
             address(governor),
@@ -184,7 +184,9 @@ contract GovernmentHandler is GovernmentChecks {
             TimelockController.execute, (address(part), 0, innerOf(index), 0, salt(index))
         );
         expect(stranger, address(timelock), data, works);
-        if (works) innerExecutedAt[index] = block.timestamp;
+        if (!works) return;
+        innerExecutedAt[index] = block.timestamp;
+        ++replacements;
     }
 
     /// @dev One proposal's whole way, as far as the books allow it.
@@ -280,7 +282,7 @@ contract GovernmentHandler is GovernmentChecks {
         returns (bytes memory)
     {
         bytes32 role = timelock.PROPOSER_ROLE();
-        bytes32 waiting = books.length == 0 ? bytes32(0) : operationOf(bookOf(seed).plan);
+        bytes32 waiting = books.length == 0 ? bytes32(0) : bookOf(seed).operation;
         bytes memory data = p.calldatas[0];
         return [
             abi.encodeCall(TimelockController.schedule, (p.targets[0], 0, data, 0, 0, 1e9)),
@@ -366,7 +368,7 @@ contract GovernmentHandler is GovernmentChecks {
         return books.length;
     }
 
-    function replacements() external view returns (uint256) {
+    function replaced() external view returns (uint256) {
         return part.replacements();
     }
 

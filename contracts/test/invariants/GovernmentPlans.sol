@@ -63,7 +63,7 @@ abstract contract GovernmentPlans is GovernmentBooks {
         returns (bytes memory)
     {
         if (kind == Kind.Stop) {
-            return abi.encodeCall(TimelockController.cancel, (operationOf(books[subject].plan)));
+            return abi.encodeCall(TimelockController.cancel, (books[subject].operation));
         }
         if (kind == Kind.Renounce) {
             return abi.encodeCall(IAccessControl.renounceRole, ("none", address(governor)));
