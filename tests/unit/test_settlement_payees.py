@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from commonworks.errors import InvariantBroken
+from commonworks.events import Transferred
 from commonworks.model import Facts, Payment, Work
 from commonworks.resources.base import Resource, ResourceInput, Traded, Verified
 from commonworks.settlement.emission import split_payees, split_rewards
+from commonworks.statements.codec import sign_binding
 from commonworks.units import PPM, WEI
 from settlement_world import (
     BEFORE_S,
@@ -203,3 +205,61 @@ def test_the_smallest_of_several_ids_counts() -> None:
     assert [total(result, name, TOKEN)[0] for name in ("ben", "cat")] == [1_000 * WEI, 0]
     (verdict,) = {item.device for item in result.verdicts}
     assert verdict == 1
+
+
+class TestOneWithAList:
+    """An id with a list of payees counts before those without one, whichever is smaller."""
+
+    def earned(self, world: World) -> tuple[list[int], int | None]:
+        world.log(world.binding("g1", "anna"), level(world, "g1", 5, GENESIS_S))
+        result = world.settle()
+        (device,) = {item.device for item in result.verdicts}
+        return [total(result, name, TOKEN)[0] // WEI for name in ("anna", "ben", "cat")], device
+
+    def test_an_owner_enrols_the_key_again(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "anna")
+        world.share("g1", ben=PPM)
+        world.enrol("g1", "anna")
+        assert self.earned(world) == ([0, 1_000, 0], 1)
+
+    def test_an_id_that_was_there_before(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "anna")
+        world.enrol("g1", "anna")
+        world.share("g1", ben=PPM)
+        assert self.earned(world) == ([0, 1_000, 0], 2)
+
+    def test_a_smaller_id_that_a_friend_gives(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "friend")
+        world.transfer("g1", "friend", "anna", BEFORE_S)
+        world.enrol("g1", "anna")
+        world.share("g1", ben=PPM)
+        assert self.earned(world) == ([0, 1_000, 0], 2)
+
+    def test_the_smallest_of_those_with_one(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "anna")
+        for payee in ({"ben": PPM}, {"cat": PPM}):
+            world.enrol("g1", "anna")
+            world.share("g1", **payee)
+        assert self.earned(world) == ([0, 1_000, 0], 2)
+
+    def test_an_id_that_is_given_away_counts_no_more(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "anna")
+        world.enrol("g1", "anna")
+        world.share("g1", ben=PPM)
+        world.transfer("g1", "anna", "cat", BEFORE_S)
+        assert self.earned(world) == ([1_000, 0, 0], 1)
+
+
+def test_a_retired_id_counts_for_nobody() -> None:
+    """The zero address holds it, and a key cannot bind itself to that."""
+    world = World([gauge()])
+    world.enrol("g1", "anna")
+    world.event(Transferred, BEFORE_S, device=1, sender=account("anna"), receiver=bytes(20))
+    world.log(sign_binding(world.key("g1"), world.network.network_id, BEFORE_S, bytes(20), 1))
+    (verdict,) = world.settle().verdicts
+    assert verdict.reason == "not_bound"

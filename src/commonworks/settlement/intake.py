@@ -241,10 +241,17 @@ def _check_payload(desk: _Desk, statement: Statement, payload: Payload) -> Reaso
 
 
 def _owned(facts: Facts) -> dict[tuple[bytes, bytes], Device]:
-    """Return the device that a key and its owner mean: the lowest of the ids that it holds."""
+    """Return the device id that a key and its owner mean, by (thumbprint, owner).
+
+    Where an owner holds several, one with a list of payees counts before those without: else
+    whoever owns the id of what many own would take their earnings by enrolling the key again.
+    Then the lowest. The zero address owns what was retired, and nothing of that counts.
+    """
     owned: dict[tuple[bytes, bytes], Device] = {}
-    for _, device in sorted(facts.devices.items()):
-        owned.setdefault((device.key.thumbprint, device.owner), device)
+    for number in sorted(facts.devices, key=lambda device: (device not in facts.payees, device)):
+        device = facts.devices[number]
+        if any(device.owner):
+            owned.setdefault((device.key.thumbprint, device.owner), device)
     return owned
 
 
