@@ -34,6 +34,7 @@ from commonworks.relay.messages import FinishRecovery
 from commonworks.transport import serve
 from commonworks.transport.relay_app import RelayApp
 from commonworks.units import DAY_S
+from commonworks.wiring.acting import speaking
 from commonworks.wiring.discover import select_resources
 from commonworks.wiring.founding import (
     FOUNDER,
@@ -48,7 +49,14 @@ from commonworks.wiring.founding import (
 from commonworks.wiring.home import Home
 from commonworks.wiring.passkeys import FOLDER, StoredPasskey, find_passkey, list_passkeys
 from commonworks.wiring.profiles import Profile
-from commonworks.wiring.relaying import open_account, open_hand_in, open_relay
+from commonworks.wiring.relaying import (
+    ADDRESS,
+    RELAY_FOLDER,
+    announced,
+    open_account,
+    open_hand_in,
+    open_relay,
+)
 from commonworks.wiring.session import attach, network_clock, open_chain, open_session
 
 pytestmark = pytest.mark.xdist_group("passkey_commands")
@@ -221,15 +229,51 @@ def test_a_relay_that_answers_is_asked_and_the_books_are_one_process_s(street: S
 
     async def scenario() -> None:
         async with open_session(street.home) as session, open_relay(session) as relay:
-            with pytest.raises(Conflict, match="in use by another process"):
+            with pytest.raises(Unavailable, match="another process") as held:
                 async with open_hand_in(session, [GONE]):
                     pass
+            assert "wait until it has ended" in held.value.hint
             async with serve(RelayApp(relay)) as url, open_hand_in(session, [GONE, url]) as hand_in:
                 with pytest.raises(Conflict) as none:
                     await hand_in(FinishRecovery(account=stored.address))
                 assert none.value.fields["refusal"] == "NoRecovery"
                 with pytest.raises(NotFound):
                     await hand_in(FinishRecovery(account=bytes(20)))
+
+    asyncio.run(scenario())
+
+
+def test_a_relay_that_moved_is_found(street: Street) -> None:
+    """A demo whose port is taken serves at another one than its gateway is registered with."""
+    stored = street.member("moving")
+
+    async def scenario() -> None:
+        async with open_session(street.home) as session, open_relay(session) as relay:
+            async with (
+                serve(RelayApp(relay)) as url,
+                announced(session, url),
+                open_hand_in(session) as hand_in,
+            ):
+                with pytest.raises(Conflict) as none:
+                    await hand_in(FinishRecovery(account=stored.address))
+                assert none.value.fields["refusal"] == "NoRecovery"
+            assert not (street.home.path / RELAY_FOLDER / ADDRESS).exists()
+            async with announced(session, GONE):
+                with pytest.raises(Unavailable, match="another process"):
+                    async with open_hand_in(session):
+                        pass
+
+    asyncio.run(scenario())
+
+
+def test_an_account_with_a_key_sends_where_the_books_are_held(street: Street) -> None:
+    async def scenario() -> None:
+        async with (
+            open_session(street.home) as session,
+            open_relay(session),
+            speaking(session, "ada") as speaker,
+        ):
+            assert speaker.hand_in is None
 
     asyncio.run(scenario())
 

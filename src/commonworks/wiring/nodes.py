@@ -29,7 +29,7 @@ from commonworks.transport.relay_app import RelayApp
 from commonworks.transport.server import serve
 from commonworks.verifier.role import Trouble, Verifier
 from commonworks.wiring.founding import GATEWAY, VERIFIER, has_relayer
-from commonworks.wiring.relaying import open_relay
+from commonworks.wiring.relaying import announced, open_relay
 from commonworks.wiring.session import Session
 
 ROUND_S: Final = 1.0
@@ -110,6 +110,8 @@ async def run_nodes(session: Session) -> AsyncIterator[Nodes]:
         if has_relayer(home):
             app = RelayApp(await stack.enter_async_context(open_relay(session)), app)
         url = await _serve(session, app, registered[0].endpoint, stack)
+        if has_relayer(home):
+            await stack.enter_async_context(announced(session, url))
         verifier_store = FileStore(home.verifier(VERIFIER))
         stack.callback(verifier_store.close)
         account = home.account(VERIFIER)

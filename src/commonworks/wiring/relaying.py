@@ -7,8 +7,9 @@ the same books, since they lie in the folder and one process at a time has them 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -31,10 +32,14 @@ from commonworks.transport.client import HttpTransport
 from commonworks.transport.relay_app import BUDGET_PATH, RELAY_PATH
 from commonworks.wiring import documents
 from commonworks.wiring.founding import RELAYER, has_relayer
+from commonworks.wiring.home import write_durably
 from commonworks.wiring.session import Session
 
 RELAY_FOLDER: Final = "relay"
 """Where a relay keeps its books, below the network's folder."""
+
+ADDRESS: Final = "address"
+"""File beside the books that says where the relay of a running process listens."""
 
 _ERRORS: Final[dict[str, type[CommonworksError]]] = {
     Reason.UNKNOWN_KIND: InvalidInput,
@@ -54,7 +59,14 @@ async def open_relay(session: Session) -> AsyncIterator[Relay]:
     Raises: NotFound without that account, Conflict while another process has the books open.
     """
     endpoints = Endpoints(session.endpoints, identity=session.deployment.identity)
-    store = FileStore(session.home.path / RELAY_FOLDER, exclusive=True)
+    folder = session.home.path / RELAY_FOLDER
+    try:
+        store = FileStore(folder, exclusive=True)
+    except Conflict as error:
+        raise Conflict(
+            f"another process has the relay's books in {folder} open, and answers nobody here",
+            hint="wait until it has ended, or stop it, and try again",
+        ) from error
     try:
         chain = RelayedChain(endpoints, session.deployment, session.home.account(RELAYER))
         yield await Relay.open(
@@ -66,18 +78,34 @@ async def open_relay(session: Session) -> AsyncIterator[Relay]:
 
 
 @asynccontextmanager
+async def announced(session: Session, url: str) -> AsyncIterator[None]:
+    """Tell other processes of this folder where its relay listens, until the block is left.
+
+    A demo whose port is taken listens elsewhere than its gateway's registration says.
+    """
+    place = session.home.path / RELAY_FOLDER / ADDRESS
+    await asyncio.to_thread(write_durably, place, url.encode() + b"\n")
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@asynccontextmanager
 async def open_hand_in(
     session: Session, urls: Sequence[str] | None = None
 ) -> AsyncIterator[HandIn]:
     """Yield what hands messages to a relay: one that answers, or this process's own.
 
-    Inputs: `urls` are relays to ask; None: beside every registered gateway.
+    Inputs: `urls` are relays to ask; None: this folder's own where a process runs it, and beside
+    every registered gateway.
     Raises: Unavailable when there is none. What is yielded raises what the relay says: Unauthorized
     for a signature, Conflict with the contract's own error (field `refusal`), NotFound for an
     account, Unavailable over budget (field `renews`) or without a chain.
     """
     if urls is None:
-        urls = [entry.endpoint for entry in (await session.view()).gateways.values()]
+        registered = [entry.endpoint for entry in (await session.view()).gateways.values()]
+        urls = [*await asyncio.to_thread(_announced, session), *registered]
     async with HttpTransport() as transport:
         for url in urls:
             if await _serves(transport, url, session.network.network_id):
@@ -87,7 +115,11 @@ async def open_hand_in(
             raise Unavailable(
                 "no relay of this network answers", hint="start one with: commonworks up"
             )
-        async with open_relay(session) as relay:
+        async with AsyncExitStack() as stack:
+            try:
+                relay = await stack.enter_async_context(open_relay(session))
+            except Conflict as error:
+                raise Unavailable(error.message, hint=error.hint) from error
             yield _in_process(session, relay)
 
 
@@ -104,6 +136,15 @@ async def open_account(
             )
     finally:
         await endpoints.close()
+
+
+def _announced(session: Session) -> list[str]:
+    """Return where a process of this folder says that its relay listens; asked before believed."""
+    try:
+        text = (session.home.path / RELAY_FOLDER / ADDRESS).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return []
+    return [text] if text else []
 
 
 def _in_process(session: Session, relay: Relay) -> HandIn:
