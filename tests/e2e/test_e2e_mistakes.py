@@ -179,6 +179,45 @@ def test_more_than_there_is(home: Path) -> None:
         assert commonworks(*command, "--home", home).refused(INVALID)
 
 
+def test_money_is_told_in_units(copy: Copy) -> None:
+    """People read amounts in the asset's units, programs integers; refusals name no raw units."""
+    home = copy()
+    for command in (("deposit", "0"), ("withdraw", "0")):
+        done = commonworks(*command, "--account", "farm-1", "--home", home)
+        assert "nothing" in done.refused(INVALID)
+    done = commonworks("withdraw", "999999", "--account", "farm-1", "--home", home)
+    assert re.search(r"farm-1 has deposited [\d,.]+ tEUR", done.refused(CONFLICT))
+    done = commonworks("claim", "--account", "relayer", "--home", home)
+    assert done.refused(MISSING)
+    assert "--asset currency" in done.err
+    foreign = ("limit", "farm-1/main", "1", "--account", "farm-2", "--home", home)
+    assert "farm-1" in commonworks(*foreign).refused(UNAUTHORIZED)
+    told = commonworks("withdraw", "1.25", "--account", "farm-1", "--home", home).ok()
+    assert re.search(r"^amount +1\.25 tEUR$", told.out, re.MULTILINE)
+    asked = commonworks("withdraw", "1.25", "--account", "farm-1", "--home", home, "--json").ok()
+    assert json.loads(asked.out)["amount"] == 1_250_000
+    told = commonworks("limit", "farm-1/main", "7.5", "--account", "farm-1", "--home", home).ok()
+    assert re.search(r"^limit +7\.50 tEUR$", told.out, re.MULTILINE)
+    told = commonworks("claim", "--account", "farm-2", "--home", home).ok()
+    assert re.search(r"^amount +[\d,]+\.\d+ CWK$", told.out, re.MULTILINE)
+
+
+def test_proposals_that_nobody_could_carry_out(home: Path) -> None:
+    new = ("proposal", "new", "--title", "x", "--as", "farm-1", "--home", home)
+    vast = "9" * 78
+    somebody = "0x0000000000000000000000000000000000000001"
+    for change in (
+        ("--define", "=1:0:2"),
+        ("--define", "f\x01o=1:0:2"),
+        ("--call", f"{somebody}:00:{vast}"),
+        ("--transfer", "token:0:farm-2"),
+        ("--set", f"energy.grid_charge={vast}"),
+    ):
+        assert commonworks(*new, *change).refused(INVALID), change
+    for device in ("9999", vast):
+        assert commonworks(*new, "--reference", device).refused(MISSING)
+
+
 def test_bad_names(home: Path) -> None:
     for name in ("", "../x", "A", "a b", "x" * 300, ".hidden"):
         made = commonworks("account", "new", "--home", home, "--", name)

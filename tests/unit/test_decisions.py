@@ -37,7 +37,7 @@ from commonworks.chain.government import (
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, InvalidInput, NotFound
-from commonworks.wiring.proposals import policy_change
+from commonworks.wiring.proposals import KEY_PATTERN, is_number, policy_change
 
 
 def address(name: str) -> bytes:
@@ -240,3 +240,30 @@ def test_a_refusal_is_told_in_words_whoever_passed_it_on(fields: dict[str, objec
     assert in_words(raw).message == "the proposal is defeated"
     other = Conflict("something else", refusal="OutOfBounds")
     assert in_words(other) is other
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("0", True),
+        (str(2**256 - 1), True),
+        (str(2**256), False),
+        ("9" * 78, False),
+        ("9" * 10_000, False),
+        ("\u0663", False),
+        ("", False),
+        ("-1", False),
+    ],
+)
+def test_numbers_that_contracts_hold(text: str, fits: bool) -> None:
+    assert is_number(text) is fits
+
+
+def test_what_does_not_fit_its_type_is_invalid_input() -> None:
+    with pytest.raises(InvalidInput):
+        contract("Devices")["payeesOf"].call(2**256)
+
+
+@pytest.mark.parametrize("key", ["", "f\x01o", "a b", "A", "\N{SNOWMAN}", ".x"])
+def test_a_key_that_nobody_can_read(key: str) -> None:
+    assert not KEY_PATTERN.fullmatch(key)

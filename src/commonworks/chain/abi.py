@@ -16,7 +16,7 @@ from typing import Final, cast
 from eth_abi.codec import ABICodec
 from eth_abi.decoding import AddressDecoder, BaseDecoder, StringDecoder
 from eth_abi.encoding import AddressEncoder, BaseEncoder, TextStringEncoder
-from eth_abi.exceptions import DecodingError
+from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.registry import ABIRegistry, BaseEquals, registry
 
 from commonworks.crypto.hashes import keccak256
@@ -63,7 +63,7 @@ def encode(types: Sequence[str], values: Sequence[object]) -> bytes:
     """Return the ABI encoding of `values`; raises InvalidInput when one does not fit its type."""
     try:
         return _CODEC.encode(types, values)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (EncodingError, ValueError, TypeError, OverflowError) as error:
         raise InvalidInput(f"not encodable as ({','.join(types)}): {error}") from error
 
 

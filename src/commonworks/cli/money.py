@@ -8,27 +8,21 @@ from commonworks.chain.messages import sign_spend_limit, sign_withdrawal
 from commonworks.cli.shell import (
     amount,
     asynchronous,
+    exactly,
     home_option,
     json_option,
-    put_json,
-    put_rows,
+    put_fields,
     say,
+    some,
     whole,
 )
-from commonworks.errors import Conflict, NotFound
+from commonworks.errors import Conflict, NotFound, Unauthorized
 from commonworks.wiring.acting import looking, push_claim, put_in, speaking
 from commonworks.wiring.home import Home
-from commonworks.wiring.records import asset_of, find_device, resolve_account
+from commonworks.wiring.records import asset_of, find_device, name_of, resolve_account
 from commonworks.wiring.session import open_session
 
 ASSETS = click.Choice(["currency", "token"])
-
-
-def _done(as_json: bool, rows: dict[str, object]) -> None:
-    if as_json:
-        put_json(rows)
-    else:
-        put_rows(("field", "value"), [(name, str(value)) for name, value in rows.items()])
 
 
 @click.command()
@@ -45,7 +39,7 @@ async def deposit(*, value: str, name: str, asset: str, home: Home, as_json: boo
     """
     async with open_session(home, say) as session:
         address, decimals, symbol = asset_of(session, asset)
-        units = whole(value, decimals)
+        units = some(value, decimals)
         async with looking(session) as members:
             balance = await members.balance(address, home.address(name))
         if balance < units:
@@ -54,7 +48,11 @@ async def deposit(*, value: str, name: str, asset: str, home: Home, as_json: boo
                 hint="deposit less, or fund the account first",
             )
         tx = await put_in(session, name, address, units)
-    _done(as_json, {"deposited": units, "asset": symbol, "tx": "0x" + tx.hex()})
+    put_fields(
+        as_json,
+        {"deposited": units, "asset": symbol, "tx": "0x" + tx.hex()},
+        {"deposited": f"{exactly(units, decimals)} {symbol}"},
+    )
 
 
 @click.command()
@@ -71,8 +69,14 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
     """
     async with open_session(home, say) as session, speaking(session, name) as speaker:
         address, decimals, symbol = asset_of(session, asset)
-        units = whole(value, decimals)
+        units = some(value, decimals)
         members = speaker.members
+        books = await members.vault_account(address, speaker.signer.address)
+        if units > books.deposited:
+            raise Conflict(
+                f"{name} has deposited {exactly(books.deposited, decimals)} {symbol}",
+                hint="ask for less; what was earned is claimed: commonworks claim",
+            )
         signed = sign_withdrawal(
             speaker.signer,
             session.deployment,
@@ -85,7 +89,7 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
         done = members.requested(await speaker.carry(signed, instead))
         epoch = max(session.network.epoch_at(session.clock.now()), 0)
     say(f"claim it once epoch {epoch} is final: commonworks claim --account {name} --asset {asset}")
-    _done(
+    put_fields(
         as_json,
         {
             "request": done.request,
@@ -94,6 +98,7 @@ async def withdraw(*, value: str, name: str, asset: str, home: Home, as_json: bo
             "epoch": epoch,
             "tx": "0x" + done.tx.hex(),
         },
+        {"amount": f"{exactly(units, decimals)} {symbol}"},
     )
 
 
@@ -114,9 +119,10 @@ async def claim(*, name: str, asset: str, by: str | None, home: Home, as_json: b
         await session.pass_time()
         paid = await push_claim(session, by, address, resolve_account(home, name))
     say(f"{name} received {amount(paid.amount, decimals)} {symbol}")
-    _done(
+    put_fields(
         as_json,
         {"account": name, "amount": paid.amount, "asset": symbol, "tx": "0x" + paid.tx.hex()},
+        {"amount": f"{exactly(paid.amount, decimals)} {symbol}"},
     )
 
 
@@ -137,7 +143,13 @@ async def limit(*, device: str, value: str, name: str, home: Home, as_json: bool
         found = find_device(session, view, home.device_key(device).public)
         if found is None:
             raise NotFound(f"{device} is not enrolled", hint="enrol it: commonworks device enrol")
-        units = whole(value, session.manifest.currency_decimals)
+        if found.owner != home.address(name):
+            raise Unauthorized(
+                f"{device} is {name_of(home, found.owner)}'s, whose limit alone counts",
+                hint=f"set it with: --account {name_of(home, found.owner)}",
+            )
+        _, decimals, symbol = asset_of(session, "currency")
+        units = whole(value, decimals)
         members = speaker.members
         signed = sign_spend_limit(
             speaker.signer,
@@ -148,4 +160,8 @@ async def limit(*, device: str, value: str, name: str, home: Home, as_json: bool
             deadline=speaker.deadline,
         )
         done = await speaker.carry(signed, members.calls.set_spend_limit(found.device, units))
-    _done(as_json, {"device": found.device, "limit": units, "tx": "0x" + done.tx.hex()})
+    put_fields(
+        as_json,
+        {"device": found.device, "limit": units, "tx": "0x" + done.tx.hex()},
+        {"limit": f"{exactly(units, decimals)} {symbol}"},
+    )

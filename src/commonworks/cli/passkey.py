@@ -22,6 +22,7 @@ from commonworks.chain.relayed import ACCOUNT_EXISTS
 from commonworks.chain.signer import Signer
 from commonworks.chain.transactions import Call
 from commonworks.cli.shell import (
+    MOMENT,
     asynchronous,
     home_option,
     json_option,
@@ -215,7 +216,7 @@ async def recover_sign(*, account: str, text: str, name: str, home: Home, as_jso
 @click.option("--key", "text", required=True, help="The new key: name here, or 128 hex digits.")
 @click.option("--as", "names", multiple=True, help="Recoverer of this folder; several times.")
 @click.option("--word", "words", multiple=True, help=WORD_HELP)
-@click.option("--deadline", type=int, help="Deadline that the words were signed with.")
+@click.option("--deadline", type=MOMENT, help="Deadline that the words were signed with.")
 @home_option
 @json_option
 @asynchronous

@@ -10,6 +10,7 @@ from commonworks.chain.accounts import address_text
 from commonworks.chain.members import Members
 from commonworks.chain.messages import SignedPayees, sign_payees, sign_share_transfer
 from commonworks.cli.shell import (
+    MOMENT,
     asynchronous,
     home_option,
     json_option,
@@ -24,6 +25,7 @@ from commonworks.units import PPM, split_floor
 from commonworks.wiring.acting import acting, looking, speaking
 from commonworks.wiring.cast import DEADLINE_S
 from commonworks.wiring.home import Home
+from commonworks.wiring.proposals import is_number
 from commonworks.wiring.records import devices_now, name_of, resolve_account
 from commonworks.wiring.session import Session, open_session
 
@@ -59,7 +61,7 @@ async def show(*, device: str, home: Home, as_json: bool) -> None:
 @click.option(
     "--consent", "consents", multiple=True, help="ACCOUNT=SIGNATURE of a payee elsewhere."
 )
-@click.option("--deadline", type=int, help="Deadline that the consents were signed with.")
+@click.option("--deadline", type=MOMENT, help="Deadline that the consents were signed with.")
 @click.option("--by", help="Account that sends it.  [default: the owner]")
 @home_option
 @asynchronous
@@ -168,7 +170,7 @@ def parse_shares(home: Home, texts: tuple[str, ...]) -> tuple[Share, ...]:
     if not accounts:
         return ()
     if parts[0][1]:
-        if not all(ppm.isdecimal() for _, _, ppm in parts):
+        if not all(is_number(ppm) for _, _, ppm in parts):
             raise InvalidInput("a share is a whole number of parts per million", hint=SHARE_HELP)
         sizes = {account: int(part[2]) for account, part in zip(accounts, parts, strict=True)}
     else:
@@ -222,7 +224,7 @@ async def _consents(
 async def _held(session: Session, text: str) -> tuple[int, bytes]:
     """Return (id, owner) of a device: a name of this folder, or an id."""
     devices = devices_now(session, await session.view())
-    if text.isdecimal():
+    if is_number(text):
         found = [item for item in devices if item.device == int(text)]
     else:
         key = session.home.device_key(text).public

@@ -26,6 +26,7 @@ from commonworks.cli.shell import (
     home_option,
     json_option,
     put,
+    put_fields,
     put_json,
     put_rows,
     say,
@@ -115,6 +116,10 @@ async def new(
             say(f"- {words.decision(decision)}")
         say(f"the vote begins after {words.moment(found.vote_start)}")
         say(f"try it on the past: commonworks proposal backtest {found.number}")
+        shown = {
+            "vote_start": f"after {words.moment(found.vote_start)}",
+            "vote_end": words.moment(found.vote_end),
+        }
     document = {
         "proposal": found.number,
         "id": f"0x{made.proposal:064x}",
@@ -122,10 +127,7 @@ async def new(
         "vote_end": found.vote_end,
         "tx": "0x" + made.tx.hex(),
     }
-    if as_json:
-        put_json(document)
-    else:
-        put_rows(("field", "value"), [(key, str(value)) for key, value in document.items()])
+    put_fields(as_json, document, shown)
 
 
 async def _require_votes(government: Governance, words: Words, account: bytes) -> None:
@@ -384,13 +386,13 @@ async def vote(
             say(f"{name} had no votes when the vote began: this vote weighs nothing")
         else:
             say(f"{name} votes {choice} with {words.votes(weight)}")
-    _done(as_json, found, done, {"support": choice, "weight": weight})
+    _done(as_json, found, done, {"support": choice, "weight": weight}, weight=words.votes(weight))
 
 
-def _acts(name: str, words: str, option: str, default: str | None) -> Any:
+def _acts(name: str, help_: str, option: str, default: str | None) -> Any:
     """Return a command that does one thing with a proposal."""
 
-    @proposal.command(name, help=words)
+    @proposal.command(name, help=help_)
     @click.argument("wanted", metavar="PROPOSAL")
     @click.option(
         option,
@@ -414,8 +416,11 @@ def _acts(name: str, words: str, option: str, default: str | None) -> Any:
             done = await action(found)
             await session.pass_time()
             at = await government.standing(found)
-            say(f"{at.state}: {what_comes_next(Words(session), found, at)}")
-        _done(as_json, found, done, {"executable_from": at.executable_from})
+            words = Words(session)
+            say(f"{at.state}: {what_comes_next(words, found, at)}")
+            moment = words.moment(at.executable_from) if at.executable_from else "-"
+        fields: dict[str, object] = {"executable_from": at.executable_from}
+        _done(as_json, found, done, fields, executable_from=moment)
 
     return command
 
@@ -429,9 +434,8 @@ execute = _acts(
 cancel = _acts("cancel", "Take your own proposal back before its vote begins.", "--as", None)
 
 
-def _done(as_json: bool, found: Proposal, done: Done, fields: dict[str, object]) -> None:
+def _done(
+    as_json: bool, found: Proposal, done: Done, fields: dict[str, object], **shown: str
+) -> None:
     document = {"proposal": found.number, **fields, "tx": "0x" + done.tx.hex()}
-    if as_json:
-        put_json(document)
-    else:
-        put_rows(("field", "value"), [(key, str(value)) for key, value in document.items()])
+    put_fields(as_json, document, shown)

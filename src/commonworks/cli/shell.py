@@ -7,7 +7,7 @@ import functools
 import json
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
@@ -22,6 +22,12 @@ P = ParamSpec("P")
 
 DEFAULT_HOME: Final = Path("home/network")
 """Where a network lives when --home is not given, below the working directory."""
+
+MOMENT: Final = click.IntRange(1, 2**53)
+"""A time that an option takes, Unix seconds."""
+
+CENT_DIGITS: Final = 2
+"""Decimal places of money that are always shown."""
 
 AMOUNT_DIGITS_MAX: Final = 36
 """Most digits of an amount: with 36 decimal places it still fits the contracts' 256 bits."""
@@ -154,6 +160,18 @@ def put_rows(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         put("  ".join(parts).rstrip())
 
 
+def put_fields(
+    as_json: bool, document: Mapping[str, object], shown: Mapping[str, str] | None = None
+) -> None:
+    """Print what was done: integers for programs; for people `shown` has their words instead."""
+    if as_json:
+        put_json(document)
+        return
+    words = shown or {}
+    rows = [(name, words.get(name, str(value))) for name, value in document.items()]
+    put_rows(("field", "value"), rows)
+
+
 def run(group: click.Group) -> int:
     """Run the command line; every known failure ends as one line and its exit code."""
     try:
@@ -194,6 +212,23 @@ def whole(text: str, decimals: int) -> int:
         raise InvalidInput(f"{text} is more than there can be of anything")
     scale: int = 10 ** (decimals - len(tail))
     return int(digits) * scale
+
+
+def some(text: str, decimals: int) -> int:
+    """Return an amount above zero, as `whole` does."""
+    units = whole(text, decimals)
+    if units == 0:
+        raise InvalidInput(f"{text} is nothing", hint="write an amount above 0, for example 12.50")
+    return units
+
+
+def exactly(value: int, decimals: int) -> str:
+    """Return an amount in whole units with every decimal place that it has, at least two."""
+    shown = amount(value, decimals, decimals)
+    if decimals <= CENT_DIGITS:
+        return shown
+    head, _, tail = shown.partition(".")
+    return f"{head}.{tail.rstrip('0').ljust(CENT_DIGITS, '0')}"
 
 
 def amount(value: int, decimals: int, digits: int = 2) -> str:

@@ -169,10 +169,19 @@ async def _leaf(
             hint="a finalised epoch can be claimed against after its hold period",
         )
     record = await settled_epoch(session.home, await session.view(), root.epoch)
-    leaf, siblings = payout.proof(record.settlement.payouts, asset, account)
+    leaves = record.settlement.payouts
+    if not any((leaf.asset, leaf.account) == (asset, account) for leaf in leaves):
+        raise NotFound(
+            "the account has earned nothing in this asset so far",
+            hint="ask for the other one: --asset currency, or --asset token",
+        )
+    leaf, siblings = payout.proof(leaves, asset, account)
     books = await members.vault_account(asset, account)
     if books.claimed >= leaf.earned:
-        raise Conflict("everything that is claimable was claimed already")
+        raise Conflict(
+            "everything that is claimable was claimed already",
+            hint="claim again after the next final epoch and its hold period",
+        )
     return leaf, siblings
 
 

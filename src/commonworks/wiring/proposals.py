@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,12 +31,17 @@ from commonworks.settlement.facts import text_of
 from commonworks.units import DAY_S
 from commonworks.wiring.discover import parameters
 from commonworks.wiring.field import schema_of
-from commonworks.wiring.records import find_device, resolve_account
+from commonworks.wiring.records import devices_now, find_device, resolve_account
 from commonworks.wiring.session import Session
 
 NOBODY: Final = bytes(20)
 DIGITS_MAX: Final = 78
 """Most digits of a number: more does not fit 256 bits."""
+
+UINT256_MAX: Final = 2**256 - 1
+
+KEY_PATTERN: Final = re.compile(r"[a-z][a-z0-9_.]*")
+"""Keys of parameters that people can read and write."""
 
 TERM_MAX_DAYS: Final = 365
 """Longest term of a guardian's office."""
@@ -176,6 +182,11 @@ class Reader:
         parts = words.split(":")
         if len(parts) != 3:
             raise InvalidInput(f"{text!r} defines nothing", hint="write KEY=VALUE:MINIMUM:MAXIMUM")
+        if not KEY_PATTERN.fullmatch(key):
+            raise InvalidInput(
+                f"{key!r} is no key of a parameter",
+                hint="use lower-case letters, digits, dot and underscore",
+            )
         if key in self._histories:
             raise InvalidInput(f"{key} is defined already", hint=f"change it: --set {key}=...")
         value, minimum, maximum = (self._value(key, part) for part in parts)
@@ -230,7 +241,7 @@ class Reader:
         if text == "nobody":
             return AppointGuardian(holder=NOBODY, until=0)
         name, _, days = text.rpartition(":")
-        if not name or not _is_number(days) or not 1 <= int(days) <= TERM_MAX_DAYS:
+        if not name or not is_number(days) or not 1 <= int(days) <= TERM_MAX_DAYS:
             raise InvalidInput(
                 f"{text!r} is no guardian and term",
                 hint=f"write ACCOUNT:DAYS, at most {TERM_MAX_DAYS} days, or nobody",
@@ -240,13 +251,15 @@ class Reader:
 
     def transfer(self, asset: bytes, amount: int, receiver: str) -> Transfer:
         """Read who is paid out of the treasury."""
+        if amount == 0:
+            raise InvalidInput("a transfer of nothing", hint="write ASSET:AMOUNT:TO, above 0")
         account = resolve_account(self._session.home, receiver)
         return Transfer(asset=asset, receiver=account, amount=amount)
 
     def call(self, text: str) -> RawCall:
         """Read ADDRESS:DATA or ADDRESS:DATA:WEI, the data in hex."""
         parts = text.split(":")
-        if len(parts) not in (2, 3) or not _is_number(parts[2] if len(parts) == 3 else "0"):
+        if len(parts) not in (2, 3) or not is_number(parts[2] if len(parts) == 3 else "0"):
             raise InvalidInput(
                 f"{text!r} is no call", hint="write ADDRESS:DATA or ADDRESS:DATA:WEI"
             )
@@ -257,7 +270,10 @@ class Reader:
         )
 
     def _device(self, text: str) -> int:
-        if _is_number(text):
+        if is_number(text):
+            known = devices_now(self._session, self._view)
+            if int(text) not in {device.device for device in known}:
+                raise NotFound(f"no device has the id {text}", hint="see: commonworks device list")
             return int(text)
         home = self._session.home
         found = find_device(self._session, self._view, home.device_key(text).public)
@@ -267,7 +283,7 @@ class Reader:
 
     def _value(self, key: str, text: str) -> int:
         unit = self._known[key].unit if key in self._known else ""
-        if _is_number(text.removeprefix("-")):
+        if is_number(text.removeprefix("-")):
             value = int(text)
         elif unit == "hash" and text.startswith("0x"):
             raw = _hex(text, key)
@@ -283,8 +299,10 @@ class Reader:
         return value
 
 
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) <= DIGITS_MAX
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number that the contracts' 256 bits hold."""
+    few = text.isdecimal() and text.isascii() and len(text) <= DIGITS_MAX
+    return few and int(text) <= UINT256_MAX
 
 
 def _hex(text: str, what: str) -> bytes:
