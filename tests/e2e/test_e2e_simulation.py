@@ -29,8 +29,11 @@ def model_plan(manifest: Manifest) -> ModelPlan:
     at = planned_addresses(manifest.founder, plan)
     config: ChainConfig = chain_config(manifest)
     return ModelPlan(
-        owner=plan.owner,
-        guardian=plan.guardian,
+        owner=at["CommonsTimelock"],
+        founder=plan.founder,
+        guardian_holder=plan.guardian,
+        guardian_until=plan.guardian_until,
+        bonds_in_currency=plan.bonds_in_currency,
         genesis_time=plan.genesis_time,
         epoch_length_s=plan.epoch_length_s,
         parameters=tuple(
@@ -40,7 +43,6 @@ def model_plan(manifest: Manifest) -> ModelPlan:
         allocations=tuple((item.account, item.amount_wei) for item in plan.allocations),
         cap_wei=plan.cap_wei,
         initial_emission_wei=plan.initial_emission_wei,
-        half_life_epochs=plan.half_life_epochs,
         currency_code=manifest.currency_code,
         manifest_hash=plan.manifest_hash,
         chain_id=config.chain_id,
@@ -48,6 +50,7 @@ def model_plan(manifest: Manifest) -> ModelPlan:
         devices=at["Devices"],
         nodes=at["Nodes"],
         settlement=at["Settlement"],
+        guardian=at["Guardian"],
         vault=at["Vault"],
         policy=at["Policy"],
         currency=at[TEST_CURRENCY],

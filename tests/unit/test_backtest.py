@@ -418,6 +418,8 @@ def test_the_books_of_one_epoch_are_those_of_the_settlement() -> None:
         for (_, who, asset), flow in moved.items():
             earned, spent = found.get((asset, who), (0, 0))
             found[asset, who] = earned + flow.earned, spent + flow.spent
+        # Who only moved money outside the Vault has a row, and nothing in the Vault's totals.
+        found = {where: row for where, row in found.items() if row != (0, 0)}
         assert found == {where: row for where, row in grown.items() if row != (0, 0)}
 
 

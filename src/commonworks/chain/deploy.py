@@ -448,12 +448,48 @@ async def _check_plan(
         plan.initial_emission_wei,
         plan.cap_wei,
     )
+    await _check_government(endpoints, deployment)
     names = ("network id", "policy of epoch 0", "initial emission", "cap")
     for name, found, wanted in zip(names, await endpoints.run(read), expected, strict=True):
         if found != wanted:
             raise Conflict(
                 f"the contracts at these addresses were deployed with another {name}",
                 hint="deploy from a fresh account, or go back to the manifest used before",
+                found=found,
+                expected=wanted,
+            )
+
+
+async def _check_government(endpoints: Endpoints, deployment: Deployment) -> None:
+    """Raise Conflict when a contract names another government than the one deployed with it."""
+    at, named = deployment, deployment.government
+
+    async def read(endpoint: Endpoint) -> tuple[tuple[str, object, bytes], ...]:
+        asked = (
+            ("Policy", at.policy, "owner", named.timelock),
+            ("Devices", at.devices, "owner", named.timelock),
+            ("CommonsToken", at.token, "treasury", named.timelock),
+            ("CommonsToken", at.token, "policy", at.policy),
+            ("Nodes", at.nodes, "policy", at.policy),
+            ("Vault", at.vault, "policy", at.policy),
+            ("Settlement", at.settlement, "guardian", named.guardian),
+            ("CommonsTimelock", named.timelock, "policy", at.policy),
+            ("CommonsGovernor", named.governor, "timelock", named.timelock),
+            ("CommonsGovernor", named.governor, "token", at.votes),
+            ("Guardian", named.guardian, "owner", named.timelock),
+        )
+        return tuple(
+            [
+                (f"{name}.{function}", await _ask(endpoint, name, where, function), wanted)
+                for name, where, function, wanted in asked
+            ]
+        )
+
+    for what, found, wanted in await endpoints.run(read):
+        if found != wanted:
+            raise Conflict(
+                f"{what} names another contract than this network's",
+                hint="deploy from a fresh account",
                 found=found,
                 expected=wanted,
             )
