@@ -12,18 +12,13 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.client import ChainClient
-from commonworks.chain.deploy import (
-    Allocation,
-    Deployment,
-    DeploymentPlan,
-    GenesisParameter,
-    deploy,
-)
+from commonworks.chain.deploy import deploy
 from commonworks.chain.embedded.anvil import find_anvil
 from commonworks.chain.embedded.chain import EmbeddedChain
 from commonworks.chain.embedded.config import ChainConfig
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.members import Members
+from commonworks.chain.plan import Allocation, Deployment, DeploymentPlan, GenesisParameter
 from commonworks.chain.signer import KeystoreSigner
 from commonworks.crypto.hashes import sha256
 from commonworks.policy import KERNEL_PARAMETERS

@@ -7,8 +7,8 @@ from dataclasses import replace
 import chain_kit as kit
 from commonworks.chain.abi import contract
 from commonworks.chain.calls import GatewayEntry
-from commonworks.chain.deploy import GenesisParameter, key_word
 from commonworks.chain.messages import sign_permit, sign_spend_limit, sign_withdrawal
+from commonworks.chain.plan import GenesisParameter, key_word
 from commonworks.chain.transactions import Call
 from commonworks.model import Total
 from commonworks.settlement import payout

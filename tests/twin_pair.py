@@ -15,7 +15,7 @@ from typing import Any, Final
 import chain_kit as kit
 from commonworks.chain.abi import contract
 from commonworks.chain.calls import Calls
-from commonworks.chain.deploy import key_word
+from commonworks.chain.plan import key_word
 from commonworks.chain.transactions import Call
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import Conflict

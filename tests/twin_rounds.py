@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import chain_kit as kit
 from commonworks.chain.abi import contract
-from commonworks.chain.deploy import key_word
 from commonworks.chain.events import commitment_values, tip_values
+from commonworks.chain.plan import key_word
 from commonworks.chain.transactions import Call
 from commonworks.events import AssetTotal, Commitment, Tip
 from commonworks.model import Total

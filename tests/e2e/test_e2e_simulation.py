@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from street import Street
 
-from commonworks.chain.deploy import TEST_CURRENCY, key_word, planned_addresses
 from commonworks.chain.embedded import ChainConfig
 from commonworks.chain.manifest import Manifest
+from commonworks.chain.plan import TEST_CURRENCY, key_word, planned_addresses
 from commonworks.simulation.contracts import ModelPlan
 from commonworks.simulation.governance import Parameter
 from commonworks.simulation.network import Run, run

@@ -20,13 +20,7 @@ from commonworks import model, ports
 from commonworks.chain import logs as chain_logs
 from commonworks.chain.abi import contract, encode
 from commonworks.chain.calls import GatewayEntry
-from commonworks.chain.deploy import (
-    created_address,
-    deploy,
-    planned_addresses,
-    read_deployment,
-    read_network,
-)
+from commonworks.chain.deploy import deploy, read_deployment, read_network
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.members import Members
 from commonworks.chain.messages import (
@@ -40,6 +34,7 @@ from commonworks.chain.messages import (
     sign_spend_limit,
     sign_withdrawal,
 )
+from commonworks.chain.plan import created_address, planned_addresses
 from commonworks.chain.transactions import Call, Sender
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey

@@ -15,7 +15,6 @@ import pytest
 import chain_kit as kit
 from commonworks.chain import uniswap
 from commonworks.chain.abi import Item, contract
-from commonworks.chain.deploy import Deployment, Government, created_address
 from commonworks.chain.exchange import (
     Exchange,
     Trade,
@@ -32,6 +31,7 @@ from commonworks.chain.exchange_code import (
     exchange_creations,
 )
 from commonworks.chain.members import Members
+from commonworks.chain.plan import Deployment, Government, created_address
 from commonworks.chain.transactions import Call, Sender
 from commonworks.chain.uniswap import Quote
 from commonworks.crypto.hashes import keccak256

@@ -26,7 +26,7 @@ from commonworks.chain.decisions import (
     Transfer,
     encode_decision,
 )
-from commonworks.chain.deploy import GenesisParameter, deploy
+from commonworks.chain.deploy import deploy
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.government import (
     Governance,
@@ -37,6 +37,7 @@ from commonworks.chain.government import (
 )
 from commonworks.chain.members import Members
 from commonworks.chain.messages import Enrolment
+from commonworks.chain.plan import GenesisParameter
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable

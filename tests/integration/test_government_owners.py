@@ -11,10 +11,11 @@ import pytest
 
 import chain_kit as kit
 from commonworks.chain.abi import CONTRACTS, contract
-from commonworks.chain.deploy import Deployment, deploy, key_word
+from commonworks.chain.deploy import deploy
 from commonworks.chain.endpoints import int_of
 from commonworks.chain.logs import read_logs
 from commonworks.chain.messages import Enrolment
+from commonworks.chain.plan import Deployment, key_word
 from commonworks.chain.transactions import Call
 from commonworks.crypto.hashes import keccak256
 from commonworks.crypto.keys import Algorithm, PrivateKey

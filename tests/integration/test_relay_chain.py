@@ -20,7 +20,7 @@ from commonworks.chain.accounts import address_text
 from commonworks.chain.ballots import Support, sign_vote
 from commonworks.chain.calls import Calls
 from commonworks.chain.decisions import SetParameter
-from commonworks.chain.deploy import GenesisParameter, deploy
+from commonworks.chain.deploy import deploy
 from commonworks.chain.endpoints import Endpoints, Rejected
 from commonworks.chain.government import Governance
 from commonworks.chain.messages import (
@@ -43,6 +43,7 @@ from commonworks.chain.passkey import (
     set_recoverers,
     sign_recovery,
 )
+from commonworks.chain.plan import GenesisParameter
 from commonworks.chain.relayed import RelayedChain, message_of
 from commonworks.chain.signer import Signer
 from commonworks.crypto.hashes import sha256

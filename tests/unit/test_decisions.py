@@ -26,7 +26,6 @@ from commonworks.chain.decisions import (
     replaces_government,
     spell,
 )
-from commonworks.chain.deploy import Deployment, GenesisParameter, Government
 from commonworks.chain.government import (
     Proposal,
     describe_proposal,
@@ -34,6 +33,7 @@ from commonworks.chain.government import (
     in_words,
     proposal_id,
 )
+from commonworks.chain.plan import Deployment, GenesisParameter, Government
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, InvalidInput, NotFound

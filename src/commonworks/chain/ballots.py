@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import Final
 
 from commonworks.chain.abi import contract
-from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import hex_of
+from commonworks.chain.plan import Deployment
 from commonworks.chain.signer import Signer, Types, domain_of, sign_ballot, struct
 from commonworks.chain.transactions import Call
 from commonworks.errors import InvalidInput

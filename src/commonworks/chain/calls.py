@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commonworks.chain.abi import contract
-from commonworks.chain.deploy import Deployment, GenesisParameter, key_word
 from commonworks.chain.messages import (
     Enrolment,
     SignedBatch,
@@ -21,6 +20,7 @@ from commonworks.chain.messages import (
     SignedWithdrawal,
     resource_word,
 )
+from commonworks.chain.plan import Deployment, GenesisParameter, key_word
 from commonworks.chain.transactions import Call
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import InvalidInput

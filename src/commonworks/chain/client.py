@@ -12,10 +12,10 @@ from typing import Final
 from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import contract
-from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import Endpoint, Endpoints, int_of
 from commonworks.chain.events import commitment_values, decode_log, tip_values
 from commonworks.chain.logs import RawLog, read_logs
+from commonworks.chain.plan import Deployment
 from commonworks.chain.transactions import Call, Sender
 from commonworks.errors import InvalidInput, Unauthorized
 from commonworks.events import (

@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 from commonworks.chain.abi import Contract, Item, contract, decode
 from commonworks.chain.calls import Calls
-from commonworks.chain.deploy import Deployment, GenesisParameter
 from commonworks.chain.endpoints import hex_of
+from commonworks.chain.plan import Deployment, GenesisParameter
 from commonworks.crypto.hashes import keccak256
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import Corrupt, InvalidInput, NotFound

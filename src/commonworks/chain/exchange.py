@@ -16,9 +16,9 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import Item
 from commonworks.chain.accounts import address_text
-from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import Endpoint, Endpoints
 from commonworks.chain.members import Acting, Members
+from commonworks.chain.plan import Deployment
 from commonworks.chain.transactions import RECEIPT_TIMEOUT_S, Call, Receipt, Sender
 from commonworks.chain.uniswap import (
     ADD_LIQUIDITY,

@@ -25,9 +25,9 @@ from commonworks.chain.ballots import (
     vote_call,
 )
 from commonworks.chain.decisions import Decision, RawCall, decode_decision, encode_decision
-from commonworks.chain.deploy import Deployment
 from commonworks.chain.logs import read_logs
 from commonworks.chain.members import Done, Members
+from commonworks.chain.plan import Deployment
 from commonworks.chain.transactions import Call, Receipt
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable

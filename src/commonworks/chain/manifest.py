@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from commonworks.chain.accounts import address_bytes, address_text
-from commonworks.chain.deploy import (
+from commonworks.chain.plan import (
     Allocation,
     Deployment,
     DeploymentPlan,

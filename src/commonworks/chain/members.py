@@ -15,7 +15,6 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import contract
 from commonworks.chain.calls import Calls, GatewayEntry
-from commonworks.chain.deploy import Deployment, GenesisParameter
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.events import decode_log
 from commonworks.chain.messages import (
@@ -29,6 +28,7 @@ from commonworks.chain.messages import (
     SignedSpendLimit,
     SignedWithdrawal,
 )
+from commonworks.chain.plan import Deployment, GenesisParameter
 from commonworks.chain.transactions import RECEIPT_TIMEOUT_S, Call, Receipt, Sender
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import Conflict, Unauthorized, require

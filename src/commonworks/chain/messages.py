@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from commonworks.chain.deploy import Deployment
 from commonworks.chain.endpoints import hex_of
+from commonworks.chain.plan import Deployment
 from commonworks.chain.signer import Domain, Signer, domain_of, struct
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import InvalidInput

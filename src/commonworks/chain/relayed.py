@@ -9,7 +9,6 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import contract
 from commonworks.chain.ballots import SignedVote, Support, vote_call
-from commonworks.chain.deploy import Deployment, key_word
 from commonworks.chain.endpoints import Endpoints, Rejected, bytes_of, hex_of, int_of
 from commonworks.chain.messages import (
     Enrolment,
@@ -22,6 +21,7 @@ from commonworks.chain.messages import (
     resource_word,
 )
 from commonworks.chain.passkey import clone_code
+from commonworks.chain.plan import Deployment, key_word
 from commonworks.chain.transactions import GAS_MARGIN_PERCENT, Call, Sender
 from commonworks.errors import Conflict, NotFound, Unavailable
 from commonworks.relay.chain import Carried, Examined, Limits

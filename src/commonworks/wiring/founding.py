@@ -15,18 +15,18 @@ from typing import Final
 
 from commonworks.chain.accounts import list_accounts
 from commonworks.chain.calls import GatewayEntry
-from commonworks.chain.deploy import (
+from commonworks.chain.deploy import deploy
+from commonworks.chain.endpoints import Endpoints
+from commonworks.chain.exchange import add_genesis_liquidity, has_liquidity
+from commonworks.chain.manifest import Bonds, Liquidity, Manifest, Votes, placed
+from commonworks.chain.members import Members
+from commonworks.chain.plan import (
     ORDER,
     Allocation,
     Deployment,
     GenesisParameter,
     created_address,
-    deploy,
 )
-from commonworks.chain.endpoints import Endpoints
-from commonworks.chain.exchange import add_genesis_liquidity, has_liquidity
-from commonworks.chain.manifest import Bonds, Liquidity, Manifest, Votes, placed
-from commonworks.chain.members import Members
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, Corrupt, Unavailable
 from commonworks.events import (

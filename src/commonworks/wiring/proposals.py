@@ -21,7 +21,7 @@ from commonworks.chain.decisions import (
     SetRegistrar,
     Transfer,
 )
-from commonworks.chain.deploy import GenesisParameter
+from commonworks.chain.plan import GenesisParameter
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import InvalidInput, NotFound
 from commonworks.events import ParameterDefined, ParameterSet

@@ -11,10 +11,11 @@ from typing import Final
 from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.client import ChainClient
-from commonworks.chain.deploy import Deployment, read_deployment, read_network
+from commonworks.chain.deploy import read_deployment, read_network
 from commonworks.chain.embedded import ChainConfig, EmbeddedChain, find_anvil, live_endpoint
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.manifest import Manifest
+from commonworks.chain.plan import Deployment
 from commonworks.errors import Conflict, NotFound
 from commonworks.events import (
     GatewayRegistered,
