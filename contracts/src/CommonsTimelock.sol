@@ -118,13 +118,13 @@ contract CommonsTimelock is TimelockController {
 
     /// @notice Shortest delay of a call, seconds, in the current epoch.
     function getMinDelay() public view override returns (uint256) {
-        return _seconds(PolicyKeys.TIMELOCK_DELAY_S);
+        return _secondsAt(PolicyKeys.TIMELOCK_DELAY_S, policy.currentEpoch());
     }
 
     /// @notice Shortest delay of what replaces a part of the government, seconds, in the current
     /// epoch: what the Vault's exit takes to open, and then what any decision waits.
     function replacementDelay() public view returns (uint256) {
-        return _seconds(PolicyKeys.EXIT_AFTER_S) + getMinDelay();
+        return _replacementDelayAt(policy.currentEpoch());
     }
 
     /// @notice Delay, seconds, at which calls with these payloads would be scheduled now.
@@ -134,11 +134,17 @@ contract CommonsTimelock is TimelockController {
 
     /// @notice Unix second from which an operation can be carried out; 0 unknown, 1 done.
     /// @dev A longer exit, voted while a replacement waits, makes that wait as much longer: two
-    /// decisions together are no shorter way out than one.
+    /// decisions together are no shorter way out than one. What counts for ever is the exit in force
+    /// when the wait first ran out; 30 days after the end of that wait the replacement is void, and
+    /// no longer exit brings it back.
     function getTimestamp(bytes32 id) public view override returns (uint256) {
         uint256 readyAt = super.getTimestamp(id);
-        if (readyAt <= DONE_TIMESTAMP || replacementScheduledAt[id] == 0) return readyAt;
-        return Math.max(readyAt, replacementScheduledAt[id] + replacementDelay());
+        uint256 scheduledAt = replacementScheduledAt[id];
+        if (readyAt <= DONE_TIMESTAMP || scheduledAt == 0) return readyAt;
+        uint64 epoch = _epochOf(Math.min(readyAt, block.timestamp));
+        readyAt = Math.max(readyAt, scheduledAt + _replacementDelayAt(epoch));
+        if (block.timestamp >= readyAt + DECISION_LIFE_S) return readyAt;
+        return Math.max(readyAt, scheduledAt + replacementDelay());
     }
 
     /// @notice Whether a call with this payload replaces a part of the government, itself or, where
@@ -171,8 +177,20 @@ contract CommonsTimelock is TimelockController {
         if (block.timestamp >= expiresAt) revert OperationExpired(id, expiresAt);
     }
 
-    function _seconds(bytes32 key) private view returns (uint256) {
-        return SafeCast.toUint256(policy.value(key));
+    function _replacementDelayAt(uint64 epoch) private view returns (uint256) {
+        return _secondsAt(PolicyKeys.EXIT_AFTER_S, epoch)
+            + _secondsAt(PolicyKeys.TIMELOCK_DELAY_S, epoch);
+    }
+
+    function _secondsAt(bytes32 key, uint64 epoch) private view returns (uint256) {
+        return SafeCast.toUint256(policy.valueAt(key, epoch));
+    }
+
+    /// @dev The epoch that contains `time`; 0 before genesis.
+    function _epochOf(uint256 time) private view returns (uint64) {
+        uint256 genesis = policy.genesisTime();
+        if (time < genesis) return 0;
+        return SafeCast.toUint64((time - genesis) / policy.epochLength());
     }
 
     function _isAnyReplacing(bytes[] calldata payloads) private pure returns (bool) {
