@@ -9,6 +9,7 @@ import {ICommonsToken} from "./interfaces/ICommonsToken.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
 import {IVault} from "./interfaces/IVault.sol";
 import {PolicyKeys} from "./PolicyKeys.sol";
+import {Tallies, Tally} from "./Tallies.sol";
 import {AssetTotal, Range, Result, Tip} from "./Types.sol";
 
 /// @title Anchors, confirmations, closes, attestations, finalised epochs.
@@ -21,8 +22,11 @@ import {AssetTotal, Range, Result, Tip} from "./Types.sol";
 /// Invariants: epochs close in order and finalise in order; no digest below the quorum finalises;
 /// a log's ranges are adjacent: each starts where the one before ended.
 /// Loops: TIPS_MAX tips a confirmation; per epoch fewer than TIPS_MAX * 1e6 / quorum_ppm logs can
-/// reach a quorum, each with at most as many sizes as there are verifiers (Nodes.VERIFIERS_MAX).
+/// reach a quorum, each with at most as many sizes as there are verifiers (Nodes.VERIFIERS_MAX), and
+/// all of them with no more than TIPS_MAX * VERIFIERS_MAX: the widest epoch closes in one transaction.
 contract Settlement is ISettlement {
+    using Tallies for Tally;
+
     /// @notice Wiring, fixed for ever.
     /// @param guardian Who may stop a root in its hold period: the Guardian; zero for nobody.
     /// @param manifestHash Hash of the network's manifest.
@@ -36,18 +40,6 @@ contract Settlement is ISettlement {
         uint64 genesisTime;
         uint64 epochLength;
         bytes32 manifestHash;
-    }
-
-    /// @dev Stake that confirmed one size of one log.
-    struct Point {
-        uint64 size;
-        uint192 stake;
-    }
-
-    /// @dev What was confirmed about one log in one epoch.
-    struct Tally {
-        uint256 stake;
-        Point[] points;
     }
 
     /// @dev Where one epoch stands.
@@ -349,18 +341,8 @@ contract Settlement is ISettlement {
     function _tally(Epoch storage e, bytes32 logId, uint64 size, uint256 stake, uint256 needed)
         private
     {
-        Tally storage tally = e.tallies[logId];
-        uint256 before = tally.stake;
-        tally.stake = before + stake;
-        if (before < needed && before + stake >= needed) e.quorumLogs.push(logId);
-        uint256 count = tally.points.length;
-        for (uint256 i = 0; i < count; ++i) {
-            if (tally.points[i].size == size) {
-                tally.points[i].stake += SafeCast.toUint192(stake);
-                return;
-            }
-        }
-        tally.points.push(Point({size: size, stake: SafeCast.toUint192(stake)}));
+        (uint256 before, uint256 afterwards) = e.tallies[logId].add(size, stake);
+        if (before < needed && afterwards >= needed) e.quorumLogs.push(logId);
     }
 
     /// @dev Votes to stop a root; true when the votes are more than a quorum leaves over.
@@ -381,7 +363,7 @@ contract Settlement is ISettlement {
         for (uint256 i = 0; i < candidates; ++i) {
             bytes32 logId = e.quorumLogs[i];
             uint64 from = closedSize[logId];
-            uint64 to = _quorumSize(e.tallies[logId].points, needed);
+            uint64 to = e.tallies[logId].quorumSize(needed);
             if (to <= from) continue;
             uint256 place = count++;
             for (; place > 0 && ranges[place - 1].logId > logId; --place) {
@@ -391,19 +373,6 @@ contract Settlement is ISettlement {
         }
         assembly ("memory-safe") {
             mstore(ranges, count) // shorten: what was allocated beyond stays unused
-        }
-    }
-
-    /// @dev Largest size such that verifiers with at least `needed` stake hold it; 0 for none.
-    function _quorumSize(Point[] memory points, uint256 needed) private pure returns (uint64 best) {
-        for (uint256 i = 0; i < points.length; ++i) {
-            uint64 size = points[i].size;
-            if (size <= best) continue;
-            uint256 stake = 0;
-            for (uint256 j = 0; j < points.length; ++j) {
-                if (points[j].size >= size) stake += points[j].stake;
-            }
-            if (stake >= needed) best = size;
         }
     }
 
