@@ -178,8 +178,9 @@ contract CommonsTimelock is TimelockController {
     }
 
     function _replacementDelayAt(uint64 epoch) private view returns (uint256) {
-        return _secondsAt(PolicyKeys.EXIT_AFTER_S, epoch)
-            + _secondsAt(PolicyKeys.TIMELOCK_DELAY_S, epoch);
+        return
+            _secondsAt(PolicyKeys.EXIT_AFTER_S, epoch)
+                + _secondsAt(PolicyKeys.TIMELOCK_DELAY_S, epoch);
     }
 
     function _secondsAt(bytes32 key, uint64 epoch) private view returns (uint256) {
