@@ -22,8 +22,8 @@ import {AssetTotal, Range, Result, Tip} from "./Types.sol";
 /// Invariants: epochs close in order and finalise in order; no digest below the quorum finalises;
 /// a log's ranges are adjacent: each starts where the one before ended.
 /// Loops: TIPS_MAX tips a confirmation; per epoch fewer than TIPS_MAX * 1e6 / quorum_ppm logs can
-/// reach a quorum, each with at most as many sizes as there are verifiers (Nodes.VERIFIERS_MAX), and
-/// all of them with no more than TIPS_MAX * VERIFIERS_MAX: the widest epoch closes in one transaction.
+/// reach a quorum, each with at most as many sizes as there are verifiers (Nodes.VERIFIERS_MAX), all
+/// together with TIPS_MAX sizes a verifier: so the widest epoch closes in one transaction.
 contract Settlement is ISettlement {
     using Tallies for Tally;
 
@@ -429,9 +429,10 @@ contract Settlement is ISettlement {
         if (expected != bonds) revert WrongWiring(config.token, bonds, expected);
     }
 
-    /// @dev Bounds are for ever, so what they allow no vote can make unsafe. The exit opens only when
-    /// every hold and halt of what was finalised has passed, so that no guardian can delay it; and
-    /// what the guardian stopped comes into force before it can stop anything again.
+    /// @dev Bounds are for ever, so what they allow no vote can make unsafe. The exit opens only
+    /// when every hold and halt of what was finalised has passed, so that no guardian can delay it,
+    /// and never while the next epoch could not yet have closed, so that nobody can end a network
+    /// that works. What the guardian stopped comes into force before it can stop anything again.
     function _checkPolicy(IPolicy p, uint64 genesis, uint64 length) private view {
         if (p.genesisTime() != genesis || p.epochLength() != length) {
             revert WrongSchedule(p.genesisTime(), p.epochLength());
@@ -447,9 +448,17 @@ contract Settlement is ISettlement {
         _checkBounds(p, PolicyKeys.TOKEN_GROWTH_MAX_WEI, 0, type(int256).max);
         (, int256 hold) = p.bounds(PolicyKeys.HOLD_S);
         (, int256 halted) = p.bounds(PolicyKeys.HALT_S);
-        _checkBounds(p, PolicyKeys.EXIT_AFTER_S, SignedMath.max(hold + halted, 1), DURATION_MAX_S);
+        int256 shortest = SignedMath.max(hold + halted, _longestEpoch(p, length));
+        _checkBounds(p, PolicyKeys.EXIT_AFTER_S, shortest, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.GUARDIAN_COOLDOWN_S, halted + 1, DURATION_MAX_S);
         _checkBounds(p, PolicyKeys.RULES, type(int256).min, type(int256).max);
+    }
+
+    /// @dev Longest time from an epoch's start until it can close. Their bounds were checked.
+    function _longestEpoch(IPolicy p, uint64 length) private view returns (int256) {
+        (, int256 grace) = p.bounds(PolicyKeys.GRACE_S);
+        (, int256 confirming) = p.bounds(PolicyKeys.CONFIRM_S);
+        return int256(uint256(length)) + grace + confirming;
     }
 
     function _checkBounds(IPolicy p, bytes32 key, int256 lowest, int256 highest) private view {

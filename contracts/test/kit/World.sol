@@ -219,7 +219,7 @@ abstract contract World is Test {
 
     function parameters() internal pure returns (Parameter[] memory list) {
         list = new Parameter[](18);
-        list[0] = duration("grace_s", GRACE, 0, 300_000);
+        list[0] = duration("grace_s", GRACE, 0, 299_000);
         list[1] = duration("confirm_s", CONFIRM, 1, 300_000);
         list[2] = duration("hold_s", HOLD, 0, 300_000);
         list[3] = duration("halt_s", HALT, 0, 300_000);
