@@ -164,13 +164,14 @@ contract MemberAccount is
 
     // --- recovery ----------------------------------------------------------------------------
 
-    /// @notice Chooses who may replace the key. By the account itself; what the old recoverers have
-    /// started falls with them. Parameters as for `initialize`.
+    /// @notice Chooses who may replace the key. By the account itself; what recoverers have started
+    /// falls with it, and what they signed and kept. Parameters as for `initialize`.
     function setRecoverers(address[] calldata recoverers_, uint8 threshold_, uint64 recoveryDelay_)
         external
         onlyEntryPointOrSelf
     {
         if (_recovery.readyAt != 0) _cancel();
+        ++recoveryNonce;
         _setRecoverers(recoverers_, threshold_, recoveryDelay_);
     }
 
