@@ -49,6 +49,7 @@ contract Settlement is ISettlement {
         uint64 holdEnds;
         bool halted;
         uint256 haltStake;
+        uint256[] stakes; // of those who confirmed, in their order
         bytes32[] quorumLogs;
         mapping(bytes32 logId => Tally) tallies;
         mapping(address verifier => bool) confirmed;
@@ -190,6 +191,8 @@ contract Settlement is ISettlement {
         if (e.confirmed[msg.sender]) revert AlreadyConfirmed(epoch, msg.sender);
         if (tips.length > TIPS_MAX) revert TooManyTips(tips.length, TIPS_MAX);
         e.confirmed[msg.sender] = true;
+        uint8 place = SafeCast.toUint8(e.stakes.length);
+        e.stakes.push(SafeCast.toUint192(stake));
         uint256 needed = _needed(epoch, total);
         for (uint256 i = 0; i < tips.length; ++i) {
             Tip calldata tip = tips[i];
@@ -197,7 +200,10 @@ contract Settlement is ISettlement {
             if (tip.root == 0 || anchorOf[tip.logId][tip.size] != tip.root) {
                 revert NotAnchored(tip.logId, tip.size, tip.root);
             }
-            _tally(e, tip.logId, tip.size, stake, needed);
+            // A log joins the candidates when all stake that confirmed it, at whatever size, reaches
+            // the quorum: so a minority that names logs of its own making cannot make closing dearer.
+            (uint256 before, uint256 held) = e.tallies[tip.logId].add(tip.size, place, stake);
+            if (before < needed && held >= needed) e.quorumLogs.push(tip.logId);
         }
         emit Confirmed(epoch, msg.sender, tips);
     }
@@ -335,16 +341,6 @@ contract Settlement is ISettlement {
         return (_epochs[epoch].holdEnds, _epochs[epoch].halted);
     }
 
-    /// @dev Adds a verifier's stake to one size of one log. A log joins the candidates when all
-    /// stake that confirmed it, at whatever size, reaches the quorum: so a minority that names logs
-    /// of its own making cannot make closing dearer.
-    function _tally(Epoch storage e, bytes32 logId, uint64 size, uint256 stake, uint256 needed)
-        private
-    {
-        (uint256 before, uint256 afterwards) = e.tallies[logId].add(size, stake);
-        if (before < needed && afterwards >= needed) e.quorumLogs.push(logId);
-    }
-
     /// @dev Votes to stop a root; true when the votes are more than a quorum leaves over.
     function _voteHalt(Epoch storage e, uint64 epoch) private returns (bool) {
         (uint256 stake, uint256 total) = _stakes(epoch, msg.sender);
@@ -357,13 +353,14 @@ contract Settlement is ISettlement {
 
     /// @dev The epoch's ranges, sorted by log id; logs without anything new left out.
     function _ranges(Epoch storage e, uint256 needed) private view returns (Range[] memory ranges) {
+        uint256[] memory stakes = e.stakes;
         uint256 candidates = e.quorumLogs.length;
         ranges = new Range[](candidates);
         uint256 count = 0;
         for (uint256 i = 0; i < candidates; ++i) {
             bytes32 logId = e.quorumLogs[i];
             uint64 from = closedSize[logId];
-            uint64 to = e.tallies[logId].quorumSize(needed);
+            uint64 to = e.tallies[logId].quorumSize(stakes, needed);
             if (to <= from) continue;
             uint256 place = count++;
             for (; place > 0 && ranges[place - 1].logId > logId; --place) {

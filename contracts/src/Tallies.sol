@@ -1,61 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-
-/// @dev Stake that confirmed one size of one log. In storage one word, the size in its high bits:
-/// so the words themselves are in order of size.
-struct Point {
-    uint192 stake;
-    uint64 size;
-}
-
-/// @dev What was confirmed about one log in one epoch; one point for each size.
+/// @dev What was confirmed about one log in one epoch.
+/// @param stake All of it, whatever the size.
+/// @param entries The size and, in the low eight bits, which of the epoch's confirmations it was: three
+/// to a word of storage.
 struct Tally {
     uint256 stake;
-    Point[] points;
+    uint72[] entries;
 }
 
 /// @title Who holds how much of a log, and how much of it a quorum holds.
 /// @dev Closing an epoch asks for every log, so what it costs decides whether the epoch can ever
-/// close: n points cost n words of storage and n * log(n) steps, whatever their order.
+/// close: n confirmations cost n / 3 words of storage and n * log(n) steps, whatever their order.
 library Tallies {
-    uint256 private constant SIZE_SHIFT = 192;
+    uint256 private constant PLACE_BITS = 8;
+    uint256 private constant STAKE_BITS = 192;
 
-    /// @dev Adds `stake` to one size; returns the stake behind the log, whatever the size, before
-    /// and after.
-    function add(Tally storage tally, uint64 size, uint256 stake)
+    /// @dev Notes that the `place`-th confirmation of the epoch names `size`; returns the stake
+    /// behind the log before and after.
+    function add(Tally storage tally, uint64 size, uint8 place, uint256 stake)
         internal
         returns (uint256 before, uint256 afterwards)
     {
         before = tally.stake;
         afterwards = before + stake;
         tally.stake = afterwards;
-        uint256 count = tally.points.length;
-        for (uint256 i = 0; i < count; ++i) {
-            if (tally.points[i].size == size) {
-                tally.points[i].stake += SafeCast.toUint192(stake);
-                return (before, afterwards);
-            }
-        }
-        tally.points.push(Point({stake: SafeCast.toUint192(stake), size: size}));
+        tally.entries.push((uint72(size) << 8) | place);
     }
 
     /// @dev Largest size such that verifiers with at least `needed` stake hold it; 0 for none. From
-    /// a heap, the points are taken by falling size until their stake is enough.
-    function quorumSize(Tally storage tally, uint256 needed) internal view returns (uint64) {
-        uint256[] memory heap = _words(tally.points);
+    /// a heap, the smallest sizes are left out as long as what remains is enough: as a quorum is more
+    /// than half, that is less than half of the work.
+    /// @param stakes By place, each below 2^192.
+    function quorumSize(Tally storage tally, uint256[] memory stakes, uint256 needed)
+        internal
+        view
+        returns (uint64)
+    {
+        uint256 remaining = tally.stake;
+        if (remaining < needed) return 0;
+        uint256[] memory heap = _words(tally.entries, stakes);
         uint256 count = heap.length;
         unchecked {
-            // Places stay below the heap's length, and stakes of 192 bits cannot overflow a sum.
+            // Places stay below the heap's length; what remains is the stake of what is in it.
             for (uint256 i = count / 2; i > 0; --i) {
                 _sink(heap, count, i - 1, _get(heap, i - 1));
             }
-            uint256 stake = 0;
             while (count > 0) {
-                uint256 largest = _get(heap, 0);
-                stake += uint192(largest);
-                if (stake >= needed) return uint64(largest >> SIZE_SHIFT);
+                uint256 smallest = _get(heap, 0);
+                // forge-lint: disable-next-line(unsafe-typecast)
+                remaining -= uint192(smallest); // the low bits
+                // forge-lint: disable-next-line(unsafe-typecast)
+                if (remaining < needed) return uint64(smallest >> STAKE_BITS); // the high bits
                 --count;
                 _sink(heap, count, 0, _get(heap, count));
             }
@@ -63,34 +60,34 @@ library Tallies {
         return 0;
     }
 
-    /// @dev The points as they are stored.
-    function _words(Point[] storage points) private view returns (uint256[] memory words) {
-        uint256 count = points.length;
+    /// @dev One word an entry, size above stake: the words are in order of size.
+    function _words(uint72[] memory entries, uint256[] memory stakes)
+        private
+        pure
+        returns (uint256[] memory words)
+    {
+        uint256 count = entries.length;
         words = new uint256[](count);
-        assembly ("memory-safe") {
-            mstore(0, points.slot)
-            let from := keccak256(0, 32)
-            let to := add(words, 32)
-            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
-                mstore(add(to, shl(5, i)), sload(add(from, i)))
-            }
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 entry = entries[i];
+            words[i] = ((entry >> PLACE_BITS) << STAKE_BITS) | stakes[entry & 0xff];
         }
     }
 
-    /// @dev Puts `word` into the free place `hole` or, with what is larger moved up, below it.
+    /// @dev Puts `word` into the free place `hole` or, with what is smaller moved up, below it.
     function _sink(uint256[] memory heap, uint256 count, uint256 hole, uint256 word) private pure {
         unchecked {
             for (uint256 child = 2 * hole + 1; child < count; child = 2 * hole + 1) {
-                uint256 larger = _get(heap, child);
+                uint256 smaller = _get(heap, child);
                 if (child + 1 < count) {
                     uint256 other = _get(heap, child + 1);
-                    if (other > larger) {
-                        larger = other;
+                    if (other < smaller) {
+                        smaller = other;
                         ++child;
                     }
                 }
-                if (larger <= word) break;
-                _put(heap, hole, larger);
+                if (smaller >= word) break;
+                _put(heap, hole, smaller);
                 hole = child;
             }
         }

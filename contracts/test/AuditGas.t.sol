@@ -9,6 +9,7 @@ import {World} from "./kit/World.sol";
 contract AuditGasTest is World {
     /// @dev Most gas that a transaction may use (EIP-7825).
     uint256 private constant TRANSACTION_GAS_MAX = 1 << 24;
+    uint256 private constant VERIFIERS = 64;
 
     function setUp() external {
         deploy();
@@ -19,7 +20,7 @@ contract AuditGasTest is World {
     }
 
     function enlist() private {
-        for (uint256 i = 0; i < 64; ++i) {
+        for (uint256 i = 0; i < VERIFIERS; ++i) {
             address verifier = operatorOf(i);
             vm.prank(treasury);
             token.transfer(verifier, BOND_MIN);
@@ -29,27 +30,32 @@ contract AuditGasTest is World {
         }
     }
 
-    function confirmAll(uint256 verifiersPerLog, uint256 logs, bool falling) private {
+    /// @dev `holders` verifiers confirm each of `logs` logs, each of them another size.
+    function requireCloses(uint256 logs, uint256 holders, bool falling) private {
+        enlist();
+        Tip[][VERIFIERS] memory tips;
+        uint256[VERIFIERS] memory counts;
+        for (uint256 v = 0; v < VERIFIERS; ++v) {
+            tips[v] = new Tip[](64);
+        }
         for (uint256 i = 0; i < logs; ++i) {
             register(operatorOf(i), bytes32(i + 1));
-            for (uint64 size = 1; size <= verifiersPerLog; ++size) {
-                anchorAs(operatorOf(i), bytes32(i + 1), size);
+            for (uint64 size = 1; size <= holders; ++size) {
+                uint256 v = (i * holders + (falling ? holders - size : size - 1)) % VERIFIERS;
+                tips[v][counts[v]++] = anchorAs(operatorOf(i), bytes32(i + 1), size);
             }
         }
         warpToConfirm(0);
-        for (uint256 v = 0; v < 64; ++v) {
-            Tip[] memory tips = new Tip[](64);
-            uint256 first = logs == 64 ? 0 : (v / verifiersPerLog) * 64;
-            uint64 size = uint64(v % verifiersPerLog);
-            size = falling ? uint64(verifiersPerLog) - size : size + 1;
-            for (uint256 i = 0; i < 64; ++i) {
-                bytes32 logId = bytes32(first + i + 1);
-                tips[i] = Tip({logId: logId, size: size, root: rootOf(logId, size)});
+        for (uint256 v = 0; v < VERIFIERS; ++v) {
+            Tip[] memory list = tips[v];
+            uint256 count = counts[v];
+            assembly ("memory-safe") {
+                mstore(list, count)
             }
             vm.cool(address(settlement));
             vm.prank(operatorOf(v));
             uint256 before = gasleft();
-            settlement.confirm(0, tips);
+            settlement.confirm(0, list);
             vm.assertLe(before - gasleft(), TRANSACTION_GAS_MAX, "gas of a confirmation");
         }
         warpToDeadline(0);
@@ -57,15 +63,21 @@ contract AuditGasTest is World {
         uint256 left = gasleft();
         settlement.close(0);
         vm.assertLe(left - gasleft(), TRANSACTION_GAS_MAX, "gas of closing");
+        vm.assertEq(settlement.closedSize(bytes32(logs)) == 0 ? 0 : 1, 1, "all of it counts");
     }
 
     function test_the_widest_epoch_closes() external {
-        enlist();
-        confirmAll(64, 64, false);
+        requireCloses(64, VERIFIERS, false);
     }
 
     function test_the_widest_epoch_closes_in_falling_order() external {
-        enlist();
-        confirmAll(64, 64, true);
+        requireCloses(64, VERIFIERS, true);
+    }
+
+    /// @dev With the smallest quorum more logs reach it, each with fewer sizes.
+    function test_the_epoch_of_most_logs_closes() external {
+        vm.prank(founder);
+        policy.set("quorum_ppm", 500_001);
+        requireCloses(124, 33, false);
     }
 }
