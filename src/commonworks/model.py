@@ -59,6 +59,8 @@ class Device:
     key: PublicKey
     resource: str
     cell: int
+    since: tuple[int, int] = (0, 0)
+    """Block and log index at which the owner got it or, if later, its list of payees began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """A week in which members own together, sell, propose, vote, and live with what they decided.
 
-One story, told by commands alone: each test is a chapter and needs those before it.
+One story, told by commands alone: each chapter needs those before it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from commonworks.units import PPM
 
 pytestmark = pytest.mark.xdist_group("e2e_economy")
 
+SEED: Final = 11
+"""Not the seed of the other tests: two demos of one seed are one network."""
 PLANT: Final = "farm-1/solar"
 """The plant that twenty neighbours buy together."""
 NEIGHBOURS: Final = tuple(f"neighbour-{number}" for number in range(1, 20))
@@ -35,7 +37,7 @@ class Story:
 
     def play(self, days: int) -> list[dict[str, Any]]:
         """Play the demo up to so many days; return what it says of all epochs."""
-        options = ("--days", days, "--no-serve", "--json")
+        options = ("--days", days, "--seed", SEED, "--no-serve", "--json")
         document = installed("demo", "--home", self.home, *options).ok().document
         epochs: list[dict[str, Any]] = document["epochs"]
         return epochs
@@ -65,10 +67,9 @@ class Story:
         return int(figures["grid_charge_micro_per_kwh"])
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def found(home: Path) -> Story:
     """One day has been played; twenty neighbours own the plant, one of them by a passkey."""
-    made = Story(tmp_path_factory.mktemp("economy") / "home")
+    made = Story(home)
     made.play(1)
     made.run("account", "passkey", DORA, "--recoverer", "farm-2", "--recoverer", "farm-3")
     for name in NEIGHBOURS:
@@ -78,7 +79,22 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return made
 
 
-def test_a_passkey_enrols_without_gas(story: Story) -> None:
+def test_a_week_of_a_network_that_its_members_own(tmp_path: Path) -> None:
+    story = found(tmp_path / "home")
+    for chapter in (
+        a_passkey_enrols_without_gas,
+        a_plant_pays_its_twenty_owners,
+        a_passkey_claims_and_sells,
+        a_proposal_is_tried_on_the_past,
+        members_vote,
+        what_was_voted_is_carried_out_and_settles,
+        the_week_can_be_recomputed,
+        money_was_conserved_all_week,
+    ):
+        chapter(story)
+
+
+def a_passkey_enrols_without_gas(story: Story) -> None:
     story.say("device", "new", "dora/meter")
     enrolled = ("--owner", DORA, "--resource", "energy")
     told = commonworks("device", "enrol", "dora/meter", *enrolled, "--home", story.home).ok()
@@ -90,7 +106,7 @@ def test_a_passkey_enrols_without_gas(story: Story) -> None:
     assert not (story.home / "accounts" / f"{DORA}.json").exists()
 
 
-def test_a_plant_pays_its_twenty_owners(story: Story) -> None:
+def a_plant_pays_its_twenty_owners(story: Story) -> None:
     shares = story.run("device", "payees", "show", PLANT)["payees"]
     assert len(shares) == len(NEIGHBOURS) + 1
     assert sum(share["ppm"] for share in shares) == PPM
@@ -106,7 +122,8 @@ def test_a_plant_pays_its_twenty_owners(story: Story) -> None:
         # Equal shares: each got the same of every payment, the first also what rounding left.
         assert max(rest) - min(rest) == 0
         assert first >= rest[0]
-    for share in shares[:3]:
+    accounts = {item["name"]: item["address"] for item in story.run("account", "list")}
+    for share in [share for share in shares if share["account"] != accounts[DORA]][:3]:
         paid = story.run("claim", "--account", share["account"], "--asset", "currency")
         assert paid["amount"] > 0
         again = commonworks(
@@ -115,7 +132,7 @@ def test_a_plant_pays_its_twenty_owners(story: Story) -> None:
         assert "everything that is claimable was claimed" in again.refused(4)
 
 
-def test_a_passkey_claims_and_sells(story: Story) -> None:
+def a_passkey_claims_and_sells(story: Story) -> None:
     paid = story.run("claim", "--account", DORA)
     assert paid["amount"] == story.held(DORA, 1)["balance"] > 0
     sale = story.run("token", "sell", "0.1", "--as", DORA)
@@ -123,7 +140,7 @@ def test_a_passkey_claims_and_sells(story: Story) -> None:
     assert story.held(DORA, 0)["balance"] == sale["amount_out"] > 0
 
 
-def test_a_proposal_is_tried_on_the_past(story: Story) -> None:
+def a_proposal_is_tried_on_the_past(story: Story) -> None:
     made = story.run(
         *("proposal", "new", "--title", "Dearer wires", "--set", f"{CHARGE}={DEARER}"),
         *("--as", VOTER),
@@ -132,10 +149,10 @@ def test_a_proposal_is_tried_on_the_past(story: Story) -> None:
     tried = story.run("proposal", "backtest", 1, "--epochs", 2)
     gains = {(item["name"], item["asset"]): item["gain"] for item in tried["accounts"]}
     assert gains["grid-operator", "currency"] > 0
-    assert sum(gain for (_, asset), gain in gains.items() if asset == "currency") == 0
+    assert min(gain for (_, asset), gain in gains.items() if asset == "currency") < 0
 
 
-def test_members_vote(story: Story) -> None:
+def members_vote(story: Story) -> None:
     story.play(3)
     weights = {
         name: story.run("proposal", "vote", 1, "for", "--as", name)["weight"]
@@ -146,7 +163,7 @@ def test_members_vote(story: Story) -> None:
     assert shown["votes_for"] == sum(weights.values())
 
 
-def test_what_was_voted_is_carried_out_and_settles(story: Story) -> None:
+def what_was_voted_is_carried_out_and_settles(story: Story) -> None:
     story.play(4)
     story.run("proposal", "queue", 1)
     story.play(5)
@@ -159,13 +176,13 @@ def test_what_was_voted_is_carried_out_and_settles(story: Story) -> None:
     assert (before, after) == (60_000, DEARER)
 
 
-def test_the_week_can_be_recomputed(story: Story) -> None:
+def the_week_can_be_recomputed(story: Story) -> None:
     found = story.run("audit", CHANGED)
     assert found["equal"] is True
     assert found["differences"] == []
 
 
-def test_money_was_conserved_all_week(story: Story) -> None:
+def money_was_conserved_all_week(story: Story) -> None:
     """Per asset earned <= spent + minted: only the token is minted, and by its schedule."""
     document, told = story.run("epoch", "show", CHANGED), story.run("economy", "show")
     assert document["minted_wei"] + document["unminted_wei"] < told["initial_emission_wei"]

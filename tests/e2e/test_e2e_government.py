@@ -13,6 +13,8 @@ from command_line import Done, commonworks
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import open_session
 
+pytestmark = pytest.mark.xdist_group("e2e")
+
 CHARGE = "energy.grid_charge"
 DEARER = 90_000
 

@@ -384,7 +384,7 @@ def test_a_refusal_carries_the_contracts_own_error(tmp_path: Path) -> None:
 def test_a_forged_or_expired_message_is_refused_and_a_used_one_too(tmp_path: Path) -> None:
     async def scenario(rig: kit.Rig) -> None:
         relayer = rig.member("eve")
-        ada, enrolment = kit.account("ada"), Enrolment(key=key("ada"), resource="energy")
+        ada, enrolment = kit.signer("ada"), Enrolment(key=key("ada"), resource="energy")
         signed = sign_enrolment(ada, rig.at, enrolment, nonce=0, deadline=rig.now + 10)
         forged = replace(signed, enrolment=replace(enrolment, cell=99))
         with pytest.raises(Conflict, match="InvalidSignature"):

@@ -162,15 +162,23 @@ abstract contract GovernmentBooks is GovernmentWorld {
     }
 
     function dueDelay(Kind kind) internal view returns (uint256) {
-        uint256 delay = uint256(policy.value("timelock_delay_s"));
-        return isReplacement(kind) ? delay + uint256(policy.value("exit_after_s")) : delay;
+        return dueDelayAt(kind, block.timestamp);
     }
 
-    /// @dev A replacement waits for the delay of its queueing and for the one of now.
+    function dueDelayAt(Kind kind, uint256 time) private view returns (uint256) {
+        uint64 epoch = time < GENESIS ? 0 : uint64((time - GENESIS) / LENGTH);
+        uint256 delay = uint256(policy.valueAt("timelock_delay_s", epoch));
+        return isReplacement(kind) ? delay + uint256(policy.valueAt("exit_after_s", epoch)) : delay;
+    }
+
+    /// @dev A replacement waits for the delay of its queueing, for the one in force when that has
+    /// passed and, until it is void, for the one of now.
     function etaOf(Book storage b) internal view returns (uint256) {
         if (b.queuedAt == 0) return 0;
         uint256 eta = b.queuedAt + b.delay;
         if (b.executedAt != 0 || b.cancelled || !isReplacement(b.kind)) return eta;
+        eta = Math.max(eta, b.queuedAt + dueDelayAt(b.kind, Math.min(eta, block.timestamp)));
+        if (block.timestamp >= eta + LIFE) return eta;
         return Math.max(eta, b.queuedAt + dueDelay(b.kind));
     }
 

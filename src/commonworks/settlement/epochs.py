@@ -9,11 +9,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from commonworks.errors import require
 from commonworks.events import (
     Anchored,
     Attested,
+    Bonded,
     Closed,
     Confirmed,
     Event,
@@ -21,11 +23,15 @@ from commonworks.events import (
     GatewayRegistered,
     Range,
     Tip,
+    UnbondingStarted,
 )
 from commonworks.model import (
     Entry,
     Evidence,
 )
+
+LOGS_MAX: Final = 64
+"""Most logs that one confirmation names: the contract's TIPS_MAX."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,7 @@ class ChainView:
         """(epoch, verifier)."""
         self.attested: dict[tuple[int, bytes], bytes] = {}
         """(epoch, verifier) -> digest."""
+        self._bonds: defaultdict[bytes, int] = defaultdict(int)
         self._anchors: defaultdict[bytes, list[tuple[int, int, bytes]]] = defaultdict(list)
 
     def extend(self, events: Iterable[Event]) -> None:
@@ -60,6 +67,10 @@ class ChainView:
             match event:
                 case GatewayRegistered():
                     self.gateways[event.log_id] = event
+                case Bonded():
+                    self._bonds[event.operator] += event.amount
+                case UnbondingStarted():
+                    self._bonds[event.operator] -= event.amount
                 case Anchored():
                     self._anchors[event.log_id].append((event.size, event.at.time, event.root))
                 case Closed():
@@ -72,6 +83,17 @@ class ChainView:
                     self.attested[event.epoch, event.verifier] = event.digest
                 case _:
                     pass
+
+    def followed(self) -> tuple[bytes, ...]:
+        """Return the logs that verifiers mirror and confirm, sorted by log id.
+
+        Anybody may register a gateway, and a confirmation names `LOGS_MAX` logs at most: those of
+        the largest bonds count first, so strangers without one crowd nobody out.
+        """
+        ranked = sorted(
+            self.gateways, key=lambda one: (-self._bonds[self.gateways[one].operator], one)
+        )
+        return tuple(sorted(ranked[:LOGS_MAX]))
 
     def latest_tip(self, log_id: bytes) -> Tip | None:
         """Return the newest anchor of a log."""

@@ -149,13 +149,17 @@ class _Fold:
         device = self.devices.get(event.device)
         if device is None:
             return
-        self.devices[event.device] = replace(device, owner=event.receiver)
+        since = (event.at.block, event.at.index)
+        self.devices[event.device] = replace(device, owner=event.receiver, since=since)
         if event.receiver == NOBODY:
             self.payees.pop(event.device, None)
 
     def _set_payees(self, event: PayeesSet) -> None:
-        self.payees.pop(event.device, None)
+        listed = self.payees.pop(event.device, None) is not None
         if event.shares and event.device in self.devices:
+            if not listed:
+                since = (event.at.block, event.at.index)
+                self.devices[event.device] = replace(self.devices[event.device], since=since)
             self.payees[event.device] = tuple((s.account, s.ppm) for s in event.shares)
 
     def _set_reference(self, event: ReferenceSet) -> None:
@@ -192,7 +196,12 @@ class _Fold:
         if key is None or resource is None:
             return
         self.devices[event.device] = Device(
-            device=event.device, owner=event.owner, key=key, resource=resource, cell=event.cell
+            device=event.device,
+            owner=event.owner,
+            key=key,
+            resource=resource,
+            cell=event.cell,
+            since=(event.at.block, event.at.index),
         )
 
     def _set_registrar(self, event: RegistrarSet) -> None:

@@ -245,10 +245,14 @@ def _owned(facts: Facts) -> dict[tuple[bytes, bytes], Device]:
 
     Where an owner holds several, one with a list of payees counts before those without: else
     whoever owns the id of what many own would take their earnings by enrolling the key again.
-    Then the lowest. The zero address owns what was retired, and nothing of that counts.
+    Among equals the one that has counted longest: neither an id that a stranger pushed to the
+    owner nor one kept in reserve displaces it. The zero address owns what was retired, and nothing
+    of that counts.
     """
     owned: dict[tuple[bytes, bytes], Device] = {}
-    for number in sorted(facts.devices, key=lambda device: (device not in facts.payees, device)):
+    for number in sorted(
+        facts.devices, key=lambda n: (n not in facts.payees, facts.devices[n].since, n)
+    ):
         device = facts.devices[number]
         if any(device.owner):
             owned.setdefault((device.key.thumbprint, device.owner), device)

@@ -99,8 +99,10 @@ class Verifier:
             self._block = head.block
 
     async def _mirror_logs(self, troubles: list[Trouble]) -> None:
-        """Copy every log up to its newest anchor; one that fails does not stop the others."""
-        for log_id, gateway in sorted(self.view.gateways.items()):
+        """Copy the logs that count up to their newest anchors; one that fails stops no other."""
+        evidence = {part.log_id for closed in self.view.closed.values() for part in closed.ranges}
+        for log_id in sorted(evidence.union(self.view.followed())):
+            gateway = self.view.gateways[log_id]
             tip = self.view.latest_tip(log_id)
             if tip is None:
                 continue
@@ -139,7 +141,7 @@ class Verifier:
         if patient and not await self._all_anchored(opens):
             return
         tips: list[Tip] = []
-        for log_id in sorted(self.view.gateways):
+        for log_id in self.view.followed():
             held = await self._mirror.held(log_id)
             latest = self.view.latest_tip(log_id)
             if patient and latest is not None and held.size < latest.size:
@@ -152,7 +154,7 @@ class Verifier:
 
     async def _all_anchored(self, opens: int) -> bool:
         """Tell whether no gateway can be about to anchor more evidence of the epoch."""
-        for log_id in self.view.gateways:
+        for log_id in self.view.followed():
             time = self.view.last_anchor_time(log_id)
             if time is not None and time >= opens:
                 continue

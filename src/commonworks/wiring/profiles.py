@@ -46,6 +46,8 @@ class Economy:
     """Smallest bond that counts at first, of verifiers and of gateways."""
 
 
+SLACK_S: Final = 3 * DAY_S
+"""Time to attest an epoch, beyond what it takes to close, before anybody can open the exit."""
 HALF_LIFE_DAYS: Final = 730
 HALF_LIFE_RANGE: Final = 4
 """A vote can move the half-life to a quarter and to four times what it is at genesis."""
@@ -100,4 +102,9 @@ def bounds_of(key: str, table: Mapping[str, Parameter], epoch_length_s: int) -> 
     """Return the bounds that a parameter gets in a network with epochs of this length."""
     if key == "half_life_epochs":
         return half_life(epoch_length_s)[1:]
-    return table[key].minimum, table[key].maximum
+    least, most = table[key].minimum, table[key].maximum
+    if key == "exit_after_s":
+        # What an epoch may take to close, and some days to attest, must pass before any exit.
+        closing = table["grace_s"].maximum + table["confirm_s"].maximum
+        least = max(least, epoch_length_s + closing + SLACK_S)
+    return least, most
