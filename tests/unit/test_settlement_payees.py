@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from commonworks.errors import InvariantBroken
-from commonworks.events import Transferred
+from commonworks.events import PayeesSet, Share, Transferred
 from commonworks.model import Facts, Payment, Work
 from commonworks.resources.base import Resource, ResourceInput, Traded, Verified
 from commonworks.settlement.emission import split_payees, split_rewards
@@ -244,6 +244,22 @@ class TestOneWithAList:
         for payee in ({"ben": PPM}, {"cat": PPM}):
             world.enrol("g1", "anna")
             world.share("g1", **payee)
+        assert self.earned(world) == ([0, 1_000, 0], 2)
+
+    def test_an_id_that_a_stranger_pushes_displaces_none(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "friend")
+        world.enrol("g1", "anna")
+        pushed = {"sender": account("friend"), "receiver": account("anna")}
+        world.event(Transferred, BEFORE_S, device=1, **pushed)
+        assert self.earned(world) == ([1_000, 0, 0], 2)
+
+    def test_a_smaller_id_kept_in_reserve_displaces_none(self) -> None:
+        world = World([gauge()], account_cap_ppm=PPM)
+        world.enrol("g1", "anna")
+        world.enrol("g1", "anna")
+        world.share("g1", ben=PPM)
+        world.event(PayeesSet, BEFORE_S, device=1, shares=(Share(account=account("cat"), ppm=PPM),))
         assert self.earned(world) == ([0, 1_000, 0], 2)
 
     def test_an_id_that_is_given_away_counts_no_more(self) -> None:
