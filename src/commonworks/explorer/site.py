@@ -1,0 +1,92 @@
+"""What every page and every answer needs: one value, made by wiring, carried by the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Engine
+
+from commonworks.explorer.ports import Archive, Council, Desk, Ledger
+from commonworks.explorer.web.stream import Broadcast
+from commonworks.model import Network
+from commonworks.policy import Parameter
+from commonworks.ports import Clock
+from commonworks.resources.base import Resource
+from commonworks.units import WEI_DECIMALS
+
+MAP_RESOLUTION: Final = 7
+"""Finest H3 resolution on the map where policy names none: cells of some 5 square kilometres."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracts:
+    """Where the network's contracts are; 20 bytes each, None where the network has none."""
+
+    chain_id: int
+    settlement: bytes
+    vault: bytes
+    devices: bytes
+    nodes: bytes
+    policy: bytes
+    token: bytes
+    currency: bytes
+    governor: bytes
+    timelock: bytes
+    membership: bytes | None
+    router: bytes | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """One network as the explorer shows it."""
+
+    engine: Engine
+    """The index, for reading."""
+    network: Network
+    name: str
+    """The network's name, from its manifest: hostile until escaped."""
+    demo: bool
+    single_operator: bool
+    """The chain is the embedded one: say so wherever it is shown."""
+    token_symbol: str
+    currency_decimals: int
+    mints: bool
+    """Whether tokens are ever minted."""
+    contracts: Contracts
+    resources: Mapping[str, Resource]
+    parameters: Mapping[str, Parameter]
+    """Every parameter that this release knows, by key."""
+    clock: Clock
+    command: str
+    """The command line that works on this network: `commonworks`."""
+    home: str
+    """What stands after --home in printed commands."""
+    labels: Mapping[bytes, str]
+    """Account -> name, for people: a demo's members, contracts."""
+    device_labels: Mapping[bytes, str]
+    """Key thumbprint -> a device's name, for people."""
+    rpc: tuple[str, ...]
+    """Chain endpoints that a wallet can be told."""
+    archive: Archive
+    ledger: Ledger
+    council: Council
+    desk: Desk
+    broadcast: Broadcast = field(default_factory=Broadcast)
+    """What happens, to whoever listens."""
+    secret: bytes
+    """Signs sessions; 32 random bytes that never leave the process and its folder."""
+
+    @property
+    def token_decimals(self) -> int:
+        """Decimal places of the token."""
+        return WEI_DECIMALS
+
+    def asset(self, address: bytes) -> tuple[str, int]:
+        """Return (symbol, decimals) of an asset; its address and 0 where it is not ours."""
+        if address == self.network.token:
+            return self.token_symbol, WEI_DECIMALS
+        if address == self.network.currency:
+            return self.network.currency_code, self.currency_decimals
+        return "0x" + address.hex(), 0
