@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from commonworks.explorer.ports import Archive, Council, Desk, Ledger
+from commonworks.explorer.web.counts import Counts
 from commonworks.explorer.web.stream import Broadcast
 from commonworks.model import Network
 from commonworks.policy import Parameter
@@ -54,6 +55,10 @@ class Site:
     currency_decimals: int
     mints: bool
     """Whether tokens are ever minted."""
+    manifest: bytes
+    """The network's manifest, as the JSON of `network.json`."""
+    bond_asset: bytes
+    """Address of the asset that nodes bond."""
     contracts: Contracts
     resources: Mapping[str, Resource]
     parameters: Mapping[str, Parameter]
@@ -75,6 +80,8 @@ class Site:
     desk: Desk
     broadcast: Broadcast = field(default_factory=Broadcast)
     """What happens, to whoever listens."""
+    counts: Counts = field(default_factory=Counts)
+    """Figures that change only with the index."""
     secret: bytes
     """Signs sessions; 32 random bytes that never leave the process and its folder."""
 
