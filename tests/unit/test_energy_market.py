@@ -424,7 +424,7 @@ class TestViews:
         (result,) = street.settle().resources
         tables = {table.name: table for table in views(result)}
         assert list(tables) == [
-            *("totals", "prices", "balance", "bills", "flows", "cuts", "outside"),
+            *("totals", "prices", "balance", "bills", "flows", "cuts", "outside", "sources"),
         ]
         for table in tables.values():
             assert table.rows, table.name

@@ -11,8 +11,8 @@ Invariant: payments never exceed `ResourceInput.budgets`; settlement checks it a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from commonworks.model import (
@@ -26,6 +26,7 @@ from commonworks.model import (
     Work,
 )
 from commonworks.policy import Parameter, Policy
+from commonworks.resources.shown import Heading, Picture
 from commonworks.statements.model import Kind, Record, Schema
 
 
@@ -136,6 +137,9 @@ class Table:
     columns: tuple[str, ...]
     """Headings, with the unit in the name."""
     rows: tuple[tuple[str | int, ...], ...]
+    concerns: tuple[str, ...] = ()
+    """Columns with a device id or a 0x account: a row is shown only to these accounts and to those
+    that these devices count for. Empty: everybody may see the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,4 +182,33 @@ class Resource:
     figures: tuple[Figure, ...]
     """Totals that an epoch's line shows, most important first."""
     views: Callable[[ResourceResult], Sequence[Table]]
-    """Pure: a result as named tables."""
+    """Pure: a result as named tables. Beside the module lie translations of `texts()`:
+    `locale/<language>/LC_MESSAGES/<name>.po`."""
+    headings: Mapping[str, Heading] = field(default_factory=dict)
+    """Words for the views' tables and columns, keys of the summary, and codes in cells. The key
+    `<table>.<column>` goes before `<column>`."""
+    pictures: tuple[Picture, ...] = ()
+    """How tables are drawn, most important first."""
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """One sentence for each reason: what the owner should do."""
+
+    def heading(self, table: str, column: str) -> Heading:
+        """Return a column's heading; one without words of its own stands for itself."""
+        named = self.headings.get(f"{table}.{column}") or self.headings.get(column)
+        return named or Heading(words=column)
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text for people, for translation; some more than once."""
+        yield self.title
+        for figure in self.figures:
+            yield from (figure.label, figure.unit)
+        for code, sentence in self.reasons.items():
+            tail = code.removeprefix(f"{self.name}.").replace("_", " ")
+            yield from (tail.capitalize(), sentence)
+        yield from self.advice.values()
+        yield from self.purposes.values()
+        yield from (parameter.description for parameter in self.parameters)
+        for heading in self.headings.values():
+            yield from (heading.words, heading.unit)
+        for picture in self.pictures:
+            yield from (picture.title, picture.explains)

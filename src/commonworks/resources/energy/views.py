@@ -55,7 +55,9 @@ def views(result: ResourceResult) -> Sequence[Table]:
 
     Tables: `totals`; `prices` by interval; `balance` against the feeder by interval; `bills` by
     device; `flows`, who supplied whom; `cuts`, less credited than claimed, by device and reason;
-    `outside`, by account what the rest comes to at the utility's tariffs, beside the Vault.
+    `outside`, by account what the rest comes to at the utility's tariffs, beside the Vault;
+    `sources`, whence the street's energy came and where it went. What names a device or an account
+    is personal: only those concerned see it.
     """
     verified, traded = _decode(result)
     prices, _, flows = traded
@@ -93,14 +95,17 @@ def views(result: ResourceResult) -> Sequence[Table]:
                 )
                 for bill in device_bills(result)
             ),
+            concerns=("device", "account"),
         ),
         Table(
             name="flows",
             columns=("seller_device", "buyer_device", "quantity_wh", "energy_micro"),
             rows=tuple(tuple(row) for row in flows),
+            concerns=("seller_device", "buyer_device"),
         ),
         _cuts(result),
         _outside(result),
+        _sources(result),
     )  # fmt: skip
 
 
@@ -116,6 +121,7 @@ def _cuts(result: ResourceResult) -> Table:
         name="cuts",
         columns=("device", "reason", "intervals", "claimed_wh", "credited_wh"),
         rows=tuple((device, reason, *row) for (device, reason), row in sorted(lost.items())),
+        concerns=("device",),
     )
 
 
@@ -133,4 +139,19 @@ def _outside(result: ResourceResult) -> Table:
         name="outside",
         columns=("account", "earned_micro", "paid_micro"),
         rows=tuple(("0x" + account.hex(), *row) for account, row in sorted(moved.items())),
+        concerns=("account",),
+    )
+
+
+def _sources(result: ResourceResult) -> Table:
+    """Return where the energy of all came from and went to; the three parts overlap nowhere."""
+    summary = result.summary
+    return Table(
+        name="sources",
+        columns=("source", "target", "quantity_wh"),
+        rows=(
+            ("sun", "homes", summary.get("shared_wh", 0)),
+            ("utility", "homes", summary.get("utility_import_wh", 0)),
+            ("sun", "utility", summary.get("utility_export_wh", 0)),
+        ),
     )
