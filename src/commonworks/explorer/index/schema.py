@@ -107,6 +107,7 @@ chain_event: Final = Table(
     Index("ix_chain_event_other", "other", "block", "log_index"),
     Index("ix_chain_event_device", "device", "block", "log_index"),
     Index("ix_chain_event_kind", "kind", "block", "log_index"),
+    Index("ix_chain_event_epoch", "epoch", "block", "log_index"),
 )
 
 device: Final = Table(
