@@ -37,6 +37,8 @@ class Contracts:
     timelock: bytes
     membership: bytes | None
     router: bytes | None
+    manifest_hash: bytes | None = None
+    """Hash of the manifest, 32 bytes: with it anybody recomputes the network id (docs/spec/digest.md)."""
 
 
 @dataclass(slots=True, kw_only=True)
