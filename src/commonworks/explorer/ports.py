@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from commonworks.model import Settlement
@@ -201,4 +202,117 @@ class Desk(Protocol):
 
     async def receipt(self, tx: bytes) -> bool | None:
         """Tell whether a transaction succeeded; None while it is not in a block."""
+        ...
+
+
+# --- trying proposals on the past -----------------------------------------------------------------
+
+
+class TrialState(StrEnum):
+    """How far a back-test is."""
+
+    WAITING = "waiting"
+    """Another one runs: one at a time."""
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """It cannot be done, or took too long; the reason is beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialWanted:
+    """What is tried: the same values give the same outcome for ever."""
+
+    number: int
+    """The proposal whose parameters are tried."""
+    changes: Mapping[str, int]
+    """Parameters that it would set; at least one."""
+    first: int
+    last: int
+    """Final epochs shown, both included."""
+    from_state: bool
+    """The changed policy holds from `first` on, after the stored state of the epoch before it;
+    otherwise from genesis on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSetting:
+    """One parameter that a back-test changed."""
+
+    key: str
+    before: tuple[int, ...]
+    """Values that it had in the epochs recomputed; empty: it was not defined."""
+    after: int
+    read: bool
+    """Whether anything that these epochs settled by looked at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialChange:
+    """What one account has left from one resource in one asset over the epochs shown."""
+
+    resource: str
+    """A resource, or who else shares in the emission: `verifiers`, `gateways`, `treasury`."""
+    account: bytes
+    asset: bytes
+    before: int
+    after: int
+    """Smallest units; earned less spent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEpoch:
+    """One epoch of a back-test, as it was and as it would have been."""
+
+    epoch: int
+    paid_before: int
+    paid_after: int
+    """Currency that changed hands, smallest unit."""
+    minted_before: int
+    minted_after: int
+    """Tokens, wei."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """What past epochs would have been under a proposal."""
+
+    first: int
+    last: int
+    begun_from: str
+    """Where the changed policy began to hold: `genesis`, or the state of an epoch."""
+    settings: tuple[TrialSetting, ...]
+    accounts: tuple[TrialChange, ...]
+    """Everybody who moved anything."""
+    epochs: tuple[TrialEpoch, ...]
+    refused: tuple[str, ...]
+    """One line for each epoch that the Vault would not have let through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A back-test, under way or over."""
+
+    state: TrialState
+    done: int
+    """Epochs recomputed so far."""
+    total: int
+    """Epochs to recompute; 0 while that is not known."""
+    failure: str | None
+    """Why there is no outcome, in a line."""
+    outcome: TrialOutcome | None
+
+
+class Backtests(Protocol):
+    """Past epochs settled again under a proposal's parameters, beside the running site."""
+
+    async def look(self, wanted: TrialWanted) -> Trial | None:
+        """Return how far a back-test is; None where nobody has asked for it yet."""
+        ...
+
+    async def start(self, wanted: TrialWanted) -> Trial:
+        """Begin a back-test unless it was begun, and return at once.
+
+        An outcome is kept: it is computed once. Raises Unavailable when too many wait.
+        """
         ...

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from commonworks.explorer.ports import Archive, Council, Desk, Ledger
+from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
 from commonworks.explorer.web.counts import Counts
 from commonworks.explorer.web.stream import Broadcast
 from commonworks.model import Network
@@ -80,6 +80,10 @@ class Site:
     ledger: Ledger
     council: Council
     desk: Desk
+    backtests: Backtests
+    """Proposals tried on the past."""
+    bonds_in_currency: bool = False
+    """What nodes bond is the settlement currency, not the token."""
     broadcast: Broadcast = field(default_factory=Broadcast)
     """What happens, to whoever listens."""
     counts: Counts = field(default_factory=Counts)
@@ -91,6 +95,11 @@ class Site:
     def token_decimals(self) -> int:
         """Decimal places of the token."""
         return WEI_DECIMALS
+
+    @property
+    def bond_asset(self) -> bytes:
+        """What nodes bond."""
+        return self.network.currency if self.bonds_in_currency else self.network.token
 
     def asset(self, address: bytes) -> tuple[str, int]:
         """Return (symbol, decimals) of an asset; its address and 0 where it is not ours."""
