@@ -82,8 +82,6 @@ class Site:
     desk: Desk
     backtests: Backtests
     """Proposals tried on the past."""
-    bonds_in_currency: bool = False
-    """What nodes bond is the settlement currency, not the token."""
     broadcast: Broadcast = field(default_factory=Broadcast)
     """What happens, to whoever listens."""
     counts: Counts = field(default_factory=Counts)
@@ -95,11 +93,6 @@ class Site:
     def token_decimals(self) -> int:
         """Decimal places of the token."""
         return WEI_DECIMALS
-
-    @property
-    def bond_asset(self) -> bytes:
-        """What nodes bond."""
-        return self.network.currency if self.bonds_in_currency else self.network.token
 
     def asset(self, address: bytes) -> tuple[str, int]:
         """Return (symbol, decimals) of an asset; its address and 0 where it is not ours."""
