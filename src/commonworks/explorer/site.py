@@ -38,7 +38,7 @@ class Contracts:
     membership: bytes | None
     router: bytes | None
     manifest_hash: bytes | None = None
-    """Hash of the manifest, 32 bytes: with it anybody recomputes the network id (docs/spec/digest.md)."""
+    """Hash of the manifest, 32 bytes: a part of the network id (docs/spec/digest.md)."""
 
 
 @dataclass(slots=True, kw_only=True)
