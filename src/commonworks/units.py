@@ -17,8 +17,11 @@ PPM: Final = 1_000_000
 MICRO: Final = 1_000_000
 """Micro-units in one unit of a settlement currency (six decimals)."""
 
-WEI: Final = 10**18
-"""Smallest units in one network token (eighteen decimals)."""
+WEI_DECIMALS: Final = 18
+"""Decimal places of a network token."""
+
+WEI: Final = 10**WEI_DECIMALS
+"""Smallest units in one network token."""
 
 INT63_MAX: Final = 2**63 - 1
 """Largest integer a statement may carry; columns fit a signed 64-bit array unchanged."""

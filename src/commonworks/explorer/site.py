@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
+from commonworks.explorer.sessions import Door
 from commonworks.explorer.web.counts import Counts
 from commonworks.explorer.web.stream import Broadcast
 from commonworks.model import Network
@@ -86,6 +87,11 @@ class Site:
     """What happens, to whoever listens."""
     counts: Counts = field(default_factory=Counts)
     """Figures that change only with the index."""
+    hosts: frozenset[str] = frozenset()
+    """Hosts (`name` or `name:port`) that people reach it at; none: this machine only. What a wallet
+    signs counts for these."""
+    door: Door = field(default_factory=Door)
+    """Who comes in: nonces given out and used, sessions ended."""
     secret: bytes
     """Signs sessions; 32 random bytes that never leave the process and its folder."""
 
