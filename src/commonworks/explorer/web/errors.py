@@ -1,0 +1,105 @@
+"""Errors as answers: problem documents (RFC 9457) below /api, pages elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from commonworks.errors import CommonworksError, Unauthorized, Unavailable, http_status
+from commonworks.explorer.web.context import unreadable
+from commonworks.explorer.web.i18n import gettext
+from commonworks.explorer.web.templating import render
+
+RETRY_AFTER_S = 2
+"""What a client is told to wait after a 503."""
+
+
+def wants_document(request: Request) -> bool:
+    """Tell whether whoever asks is a program."""
+    return request.url.path.startswith("/api/")
+
+
+def answer(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **fields: object,
+) -> Response:
+    """Return a problem in the form that fits who asked."""
+    title = HTTPStatus(status).phrase
+    kept = {"cache-control": "no-store", **(headers or {})}
+    if wants_document(request):
+        document = {
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            **fields,
+        }
+        return JSONResponse(document, status, headers=kept, media_type="application/problem+json")
+    page = render(request, "error.html", status=status, code=status, title=title, detail=detail)
+    page.headers.update(kept)
+    return page
+
+
+def of_house(request: Request, error: Any) -> Response:
+    """Answer an error of the house."""
+    status, headers = http_status(error), {}
+    if isinstance(error, Unavailable):
+        headers["retry-after"] = str(RETRY_AFTER_S)
+    if isinstance(error, Unauthorized):
+        status = 403 if error.fields.get("forbidden") else 401
+        if status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Wallet"
+    return answer(request, status, str(error), headers=headers)
+
+
+def of_request(request: Request, error: Any) -> Response:
+    """Answer a request whose parameters or body do not fit."""
+    wrong = [
+        {"place": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]}
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['place']}: {one['problem']}" for one in wrong)
+    return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail[:2_000], errors=wrong)
+
+
+def of_http(request: Request, error: Any) -> Response:
+    """Answer what no route knows."""
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = gettext("There is nothing at this address.")
+    return answer(request, error.status_code, detail, headers=error.headers)
+
+
+def of_database(request: Request, error: Any) -> Response:
+    """Answer while the index cannot be read."""
+    return of_house(request, unreadable(error))
+
+
+def unexpected(request: Request, error: Exception) -> Response:
+    """Answer a fault of ours: the operator sees where, the reader that it was not theirs."""
+    traceback.print_exception(error, file=sys.stderr)
+    detail = gettext("Something went wrong here. It is not your fault; please try again.")
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def install(app: FastAPI) -> None:
+    """Register every handler."""
+    app.add_exception_handler(CommonworksError, of_house)
+    app.add_exception_handler(RequestValidationError, of_request)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(DBAPIError, of_database)
+    app.add_exception_handler(Exception, unexpected)

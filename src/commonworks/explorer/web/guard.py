@@ -1,0 +1,260 @@
+"""What stands before every handler: language, limits of rate, size and time, headers, ETags.
+
+Pure ASGI, so that streams pass through. Rule: a page may load nothing that we do not serve, and
+nothing inline; whatever a stranger wrote on chain can then run nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from commonworks.explorer.web.i18n import Languages
+from commonworks.explorer.web.templating import LANGUAGE_COOKIE
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_BYTES_MAX: Final = 128 << 10
+"""Longest body of a request."""
+QUERY_BYTES_MAX: Final = 4 << 10
+"""Longest query string."""
+TIME_MAX_S: Final = 30.0
+"""Longest time that an answer may take, real time; streams excepted."""
+TAGGED_BYTES_MAX: Final = 8 << 20
+"""Longest answer that gets an ETag."""
+
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+SAFE_HEADERS: Final = (
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(self), payment=()"),
+)
+
+CORS_HEADERS: Final = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"ETag, Retry-After"),
+)
+
+STREAM_PATH: Final = "/api/v1/stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often one client may ask, in the notation of the `limits` library."""
+
+    read: str = "1200/minute"
+    write: str = "60/minute"
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: App, *, languages: Languages, limits: Limits) -> None:
+        self._app = app
+        self._languages = languages
+        self._rates = MovingWindowRateLimiter(MemoryStorage())
+        self._read: RateLimitItem = parse(limits.read)
+        self._write: RateLimitItem = parse(limits.write)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        asked, kept = self._language(scope, headers)
+        answer = _Answer(scope, send, headers, asked if asked != kept else None)
+        refused = self._refusal(scope, headers)
+        if refused is not None:
+            await _problem(answer.send, *refused)
+            return
+        if scope["method"] == "OPTIONS" and scope["path"].startswith("/api/"):
+            await _preflight(answer.send)
+            return
+        await self._within_limits(scope, _bounded(receive), answer)
+
+    async def _within_limits(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if scope["path"] == STREAM_PATH:
+            await self._app(scope, receive, answer.send)
+            return
+        try:
+            async with asyncio.timeout(TIME_MAX_S):
+                await self._app(scope, receive, answer.send)
+        except TimeoutError:
+            if not answer.begun:
+                await _problem(answer.send, 503, "this took too long; try again", {})
+        except _TooLargeError:
+            if not answer.begun:
+                await _problem(answer.send, 413, f"at most {BODY_BYTES_MAX} bytes, please", {})
+
+    def _language(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str | None, str | None]:
+        query = parse_qs(scope["query_string"].decode("latin-1")[:QUERY_BYTES_MAX])
+        asked = query.get("lang", [None])[0]
+        cookies: SimpleCookie = SimpleCookie()
+        try:
+            cookies.load(headers.get(b"cookie", b"").decode("latin-1"))
+        except CookieError:
+            cookies = SimpleCookie()
+        kept = cookies[LANGUAGE_COOKIE].value if LANGUAGE_COOKIE in cookies else None
+        accepted = headers.get(b"accept-language", b"").decode("latin-1")
+        self._languages.use(self._languages.choose(asked, kept, accepted))
+        return (asked if asked in self._languages.codes else None), kept
+
+    def _refusal(
+        self, scope: Scope, headers: dict[bytes, bytes]
+    ) -> tuple[int, str, dict[str, str]] | None:
+        if len(scope["query_string"]) > QUERY_BYTES_MAX:
+            return 414, "the address is too long", {}
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+            return 413, f"at most {BODY_BYTES_MAX} bytes, please", {}
+        if scope["path"].startswith("/static/"):
+            return None
+        writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        client = (scope.get("client") or ("?", 0))[0]
+        item = self._write if writes else self._read
+        if self._rates.hit(item, "write" if writes else "read", client):
+            return None
+        retry = str(max(1, item.get_expiry() // 10))
+        return 429, "too many requests; slow down", {"retry-after": retry}
+
+
+class _TooLargeError(Exception):
+    """A body went on beyond its limit."""
+
+
+def _bounded(receive: Receive) -> Receive:
+    seen = 0
+
+    async def bounded() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > BODY_BYTES_MAX:
+            raise _TooLargeError
+        return message
+
+    return bounded
+
+
+class _Answer:
+    """Sends an answer on, with our headers, an ETag, and nothing where the reader has it."""
+
+    def __init__(
+        self, scope: Scope, send: Send, headers: dict[bytes, bytes], language: str | None
+    ) -> None:
+        self.begun = False
+        self._scope = scope
+        self._send = send
+        self._known = headers.get(b"if-none-match", b"")
+        self._language = language
+        self._start: Message | None = None
+        self._body = bytearray()
+
+    async def send(self, message: Message) -> None:
+        """Take one ASGI message of the application."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self._decorate(message)
+            if self._taggable(message):
+                self._start = message
+                return
+        elif self._start is not None and message["type"] == "http.response.body":
+            self._body += message.get("body", b"")
+            if len(self._body) <= TAGGED_BYTES_MAX and message.get("more_body", False):
+                return
+            start, self._start = self._start, None
+            if not message.get("more_body", False):
+                await self._tagged(start)
+                return
+            await self._send(start)
+            message = {**message, "body": bytes(self._body)}
+        await self._send(message)
+
+    def _taggable(self, start: Message) -> bool:
+        kind = dict(start["headers"]).get(b"content-type", b"")
+        return (
+            start["status"] == 200
+            and self._scope["method"] in ("GET", "HEAD")
+            and not self._scope["path"].startswith("/static/")
+            and not kind.startswith(b"text/event-stream")
+        )
+
+    async def _tagged(self, start: Message) -> None:
+        body = bytes(self._body)
+        # Weak: the same tag stands for the compressed and the plain form.
+        tag = b'"' + hashlib.sha256(body).hexdigest()[:32].encode() + b'"'
+        start["headers"] = [*start["headers"], (b"etag", b"W/" + tag)]
+        known = {part.strip().removeprefix(b"W/") for part in self._known.split(b",")}
+        if body and (tag in known or b"*" in known):
+            kept = [h for h in start["headers"] if h[0] not in (b"content-length", b"content-type")]
+            await self._send({**start, "status": 304, "headers": kept})
+            await self._send({"type": "http.response.body", "body": b""})
+            return
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _decorate(self, start: Message) -> None:
+        path = self._scope["path"]
+        headers = list(start["headers"])
+        present = {key.lower() for key, _ in headers}
+        headers += [(k, v) for k, v in SAFE_HEADERS if k not in present]
+        if path.startswith("/api/"):
+            if self._scope["method"] in ("GET", "HEAD", "OPTIONS"):
+                headers += CORS_HEADERS
+            headers.append((b"cross-origin-resource-policy", b"cross-origin"))
+        else:
+            headers.append((b"cross-origin-resource-policy", b"same-origin"))
+        if b"cache-control" not in present and not path.startswith("/static/"):
+            headers.append((b"cache-control", b"private, no-cache"))
+        headers.append((b"vary", b"Accept-Language, Cookie"))
+        if self._language is not None:
+            cookie = f"{LANGUAGE_COOKIE}={self._language}; Path=/; Max-Age=31536000; SameSite=Lax"
+            headers.append((b"set-cookie", cookie.encode()))
+        start["headers"] = headers
+
+
+async def _preflight(send: Send) -> None:
+    allowed = [
+        (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+        (b"access-control-allow-headers", b"If-None-Match"),
+        (b"access-control-max-age", b"86400"),
+        (b"content-length", b"0"),
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": allowed})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _problem(send: Send, status: int, detail: str, headers: dict[str, str]) -> None:
+    document = {"type": "about:blank", "title": detail, "status": status, "detail": detail}
+    body = json.dumps(document).encode()
+    raw = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *((key.encode(), value.encode()) for key, value in headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

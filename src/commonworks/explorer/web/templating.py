@@ -1,0 +1,200 @@
+"""Templates: escaped always, in the reader's language, with the same few ways to show a value."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from commonworks.explorer.web import i18n
+from commonworks.explorer.web.words import reason_words
+
+YEAR_MAX_S: Final = 253_402_300_799
+"""Last second of the year 9999: later moments are shown as numbers."""
+
+PPM_PERCENT: Final = 10_000
+"""Parts per million in a percent."""
+
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def number(value: int | None) -> str:
+    """Return a whole number with the language's separators; a dash where there is none."""
+    return "–" if value is None else str(format_decimal(value, locale=i18n.language()))
+
+
+def amount(value: int | str | None, decimals: int, digits: int = 2) -> str:
+    """Return smallest units as whole ones, rounded to `digits` places towards zero.
+
+    What is too small for so few places, and yet not nothing, is shown in full.
+    """
+    if value is None:
+        return "–"
+    units = int(value)
+    whole = Decimal(units).scaleb(-decimals)
+    step = Decimal(1).scaleb(-digits)
+    shown = whole.quantize(step, rounding="ROUND_DOWN") if decimals > digits else whole
+    places = digits
+    if units and not shown:
+        shown, places = whole, decimals
+    pattern = "#,##0." + "0" * min(digits, decimals) + "#" * (places - min(digits, decimals))
+    return str(format_decimal(shown, format=pattern.rstrip("."), locale=i18n.language()))
+
+
+def percent(ppm: int | None, digits: int = 1) -> str:
+    """Return parts per million as a percentage."""
+    if ppm is None:
+        return "–"
+    value = (Decimal(ppm) / PPM_PERCENT).quantize(Decimal(1).scaleb(-digits))
+    return f"{format_decimal(value, locale=i18n.language())} %"
+
+
+def duration(seconds: int | None) -> str:
+    """Return a span of time in its two largest units."""
+    if seconds is None:
+        return "–"
+    rest, parts = abs(seconds), []
+    for size, name in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(_span(count, name))
+    return " ".join(parts[:2]) or _span(0, "second")
+
+
+def _span(count: int, unit: str) -> str:
+    match unit:
+        case "day":
+            return i18n.ngettext("%(num)s day", "%(num)s days", count)
+        case "hour":
+            return i18n.ngettext("%(num)s hour", "%(num)s hours", count)
+        case "minute":
+            return i18n.ngettext("%(num)s minute", "%(num)s minutes", count)
+        case _:
+            return i18n.ngettext("%(num)s second", "%(num)s seconds", count)
+
+
+def moment(time_s: int | None) -> str:
+    """Return a moment as text, in UTC; what shows it in the reader's zone is the script."""
+    if time_s is None:
+        return "–"
+    if not 0 <= time_s <= YEAR_MAX_S:
+        return str(time_s)
+    at = datetime.fromtimestamp(time_s, UTC)
+    return f"{format_datetime(at, 'd MMM y, HH:mm', tzinfo=UTC, locale=i18n.language())} UTC"
+
+
+def when(time_s: int | None) -> Markup:
+    """Return a <time> element: UTC as it stands, the reader's own zone with the script."""
+    if time_s is None or not 0 <= time_s <= YEAR_MAX_S:
+        return Markup("<span>{}</span>").format(moment(time_s))
+    iso = datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" data-time="{}">{}</time>').format(
+        iso, time_s, moment(time_s)
+    )
+
+
+def short(text: str | None, head: int = 10, tail: int = 4) -> str:
+    """Return the ends of a long hexadecimal text."""
+    if text is None:
+        return "–"
+    return text if len(text) <= head + tail + 1 else f"{text[:head]}…{text[-tail:]}"
+
+
+@pass_context
+def money(context: Context, value: int | str | None, asset: bytes | str) -> str:
+    """Return an amount of an asset with its symbol."""
+    site = context["site"]
+    address = bytes.fromhex(asset.removeprefix("0x")) if isinstance(asset, str) else asset
+    symbol, decimals = site.asset(address)
+    return f"{amount(value, decimals, 4 if decimals > 8 else 2)} {symbol}"
+
+
+@pass_context
+def why(context: Context, code: str) -> Any:
+    """Return the words of a reason code."""
+    return reason_words(context["site"], code)
+
+
+def static(path: str) -> str:
+    """Return the address of a file of ours; it changes when any of them does.
+
+    One mark for all, because scripts name each other by relative addresses.
+    """
+    return f"/static/{_mark()}/{path}"
+
+
+@cache
+def _mark() -> str:
+    digest = hashlib.sha256()
+    todo: list[Traversable] = [resources.files("commonworks.explorer") / "static"]
+    while todo:
+        place = todo.pop()
+        if place.is_dir():
+            todo += sorted(place.iterdir(), key=lambda entry: entry.name)
+        else:
+            digest.update(place.name.encode() + b"\0" + place.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("commonworks.explorer", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        i18n.gettext, i18n.ngettext, newstyle=False
+    )
+    made.globals["_"] = i18n.gettext
+    made.globals["ngettext"] = i18n.ngettext
+    shown: dict[str, Any] = {
+        "number": number, "amount": amount, "percent": percent, "duration": duration,
+        "moment": moment, "when": when, "short": short, "money": money, "why": why,
+        "static": static,
+    }  # fmt: skip
+    made.globals.update(shown)
+    made.filters.update(shown)
+    return made
+
+
+ENVIRONMENT: Final = _environment()
+
+LANGUAGE_COOKIE: Final = "lang"
+
+
+def render(
+    request: Request, template: str, *, status: int = 200, **context: object
+) -> HTMLResponse:
+    """Return a page. Every value is escaped; the language is the request's."""
+    from commonworks.explorer.sessions import viewer_of  # noqa: PLC0415 - it renders pages too
+
+    site = request.app.state.site
+    account = viewer_of(site, request)
+    text = ENVIRONMENT.get_template(template).render(
+        request=request,
+        site=site,
+        viewer=account,
+        lang=i18n.language(),
+        languages=[
+            (code, i18n.NAMES.get(code, code)) for code in request.app.state.languages.codes
+        ],
+        path=request.url.path,
+        here=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        **context,
+    )
+    return HTMLResponse(text, status_code=status)
