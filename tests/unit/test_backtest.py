@@ -216,6 +216,14 @@ def test_a_window_longer_than_the_past_is_the_whole_past() -> None:
     assert same.begun_from == "genesis"
 
 
+def test_up_to_an_epoch_it_is_what_was_tested_when_that_was_the_newest() -> None:
+    changed = {"energy.grid_charge": 71_000}
+    found, whole = run(day().source, changed, epochs=4, until=17), run(day().source, changed)
+    assert (found.first, found.last, found.begun_from) == (14, 17, "genesis")
+    assert found.epochs == whole.epochs[14:18]
+    assert isinstance(refusal(day().source, changed, until=24), NotFound)
+
+
 @pytest.mark.parametrize("from_state", [False, True])
 def test_an_unchanged_policy_changes_nothing(from_state: bool) -> None:
     same = {"energy.grid_charge": 31_000, "energy.levy": 17_000}

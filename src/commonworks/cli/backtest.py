@@ -53,6 +53,9 @@ HELD_FIXED: Final = (
     help="How many of the last final epochs to show.",
 )
 @click.option(
+    "--until", type=click.IntRange(min=0), help="Last epoch to show.  [default: the newest final]"
+)
+@click.option(
     "--from-state",
     is_flag=True,
     help="Change the policy from the first epoch shown on, after the stored state of the one "
@@ -74,6 +77,7 @@ async def backtest_command(
     wanted: str | None,
     settings: tuple[str, ...],
     epochs: int,
+    until: int | None,
     from_state: bool,
     picture: Path | None,
     logs: tuple[str, ...],
@@ -104,6 +108,7 @@ async def backtest_command(
             change.overrides,
             epochs=epochs,
             from_state=from_state,
+            until=until,
             defined=change.defined,
             progress=say,
         )

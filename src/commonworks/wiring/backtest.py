@@ -176,15 +176,17 @@ async def backtest(
     *,
     epochs: int,
     from_state: bool,
+    until: int | None = None,
     defined: Mapping[str, int] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Backtest:
     """Settle the last finalised epochs again under a changed policy, beside their own.
 
     Inputs: `overrides`, parameter -> value; `defined`, parameters that the policy does not have
-    yet -> value; `epochs` >= 1, how many of the last ones to show. From genesis the changed policy
-    is in force from epoch 0 on and only the last epochs are shown; with `from_state` it is in force
-    from the first epoch shown on, after the stored state that the chain vouches for.
+    yet -> value; `epochs` >= 1, how many of the last ones to show, up to epoch `until` where that
+    is given. From genesis the changed policy is in force from epoch 0 on and only the last epochs
+    are shown; with `from_state` it is in force from the first epoch shown on, after the stored
+    state that the chain vouches for.
     Returns: per account and epoch what was and what would have been.
     Guarantees: from genesis, the same as a network that had this policy from the start and the same
     evidence and facts.
@@ -198,7 +200,7 @@ async def backtest(
         raise InvalidInput("a back-test needs an epoch at least", hint="give --epochs 1 or more")
     _check(source, overrides)
     values = {**overrides, **(defined or {})}
-    last = max(source.view.finalised)
+    last = _last(source, until)
     first = max(0, last + 1 - epochs)
     begin = first if from_state else 0
     was = would = await handed_over(source, begin - 1)
@@ -234,6 +236,16 @@ async def backtest(
             for key in sorted(values)
         ),
     )
+
+
+def _last(source: Source, until: int | None) -> int:
+    """Return the newest finalised epoch, or the one asked for."""
+    last = max(source.view.finalised)
+    if until is None:
+        return last
+    if until not in source.view.finalised:
+        raise NotFound(f"epoch {until} is not finalised", hint=f"the newest is {last}")
+    return until
 
 
 def _check(source: Source, overrides: Mapping[str, int]) -> None:
