@@ -14,6 +14,7 @@ import click
 
 from commonworks.cli.main import root
 from commonworks.errors import CODES
+from commonworks.resources.base import Resource
 from commonworks.statements.model import REASONS, REFUSALS
 from commonworks.wiring.discover import parameters, select_resources
 
@@ -69,7 +70,7 @@ def reasons() -> str:
     parts += ["## Why a statement is rejected\n", _table(REASONS.items())]
     parts += ["## Why a gateway refuses a submission\n", _table(REFUSALS.items())]
     for resource in select_resources(BUILT_IN).values():
-        parts += [f"## Reasons of `{resource.name}`\n", _table(resource.reasons.items())]
+        parts += [f"## Reasons of `{resource.name}`\n", _advised(resource)]
         parts += [f"## Purposes of payments of `{resource.name}`\n"]
         parts += [_table(resource.purposes.items())]
     return "\n".join(parts)
@@ -78,6 +79,14 @@ def reasons() -> str:
 def _table(rows: Iterable[tuple[str, str]]) -> str:
     lines = [f"| `{code}` | {meaning} |" for code, meaning in rows]
     return "\n".join(["| code | meaning |", "|---|---|", *lines, ""])
+
+
+def _advised(resource: Resource) -> str:
+    lines = [
+        f"| `{code}` | {meaning} | {resource.advice[code]} |"
+        for code, meaning in resource.reasons.items()
+    ]
+    return "\n".join(["| code | meaning | what the owner should do |", "|---|---|---|", *lines, ""])
 
 
 def errors() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from commonworks.conformance.findings import Finding, Rule
+from commonworks.conformance.shown import check_pictures
 from commonworks.policy import INT256_MAX, INT256_MIN, KEY_MAX_BYTES, Parameter
 from commonworks.resources.base import Resource, Visibility
 from commonworks.settlement.emission import EARNERS
@@ -63,6 +64,8 @@ def check_declaration(resource: Resource) -> Iterator[Finding]:
             yield Finding(rule=Rule.FIGURE, where=figure.key, message="twice, or a negative scale")
         if not figure.label or not figure.unit:
             yield Finding(rule=Rule.DOCUMENTED, where=figure.key, message="needs label and unit")
+    yield from _words(resource)
+    yield from check_pictures(resource)
     if resource.rules.version < 1:
         yield Finding(rule=Rule.MODULES, where="rules.version", message="counts from 1")
 
@@ -106,6 +109,21 @@ def _codes(resource: Resource, field: str) -> Iterator[Finding]:
             yield Finding(rule=Rule.PREFIX, where=f"{field} {code}", message="is the kernel's")
         if not sentence.strip():
             yield Finding(rule=Rule.DOCUMENTED, where=f"{field} {code}", message="has no sentence")
+
+
+def _words(resource: Resource) -> Iterator[Finding]:
+    """Every reason says what to do, every heading and picture has words."""
+    for code in sorted({*resource.reasons} | {*resource.advice}):
+        where = f"advice {code}"
+        if code not in resource.reasons:
+            yield Finding(rule=Rule.DOCUMENTED, where=where, message="is for no reason")
+        elif not resource.advice.get(code, "").strip():
+            yield Finding(rule=Rule.DOCUMENTED, where=where, message="has no sentence")
+    for key, heading in resource.headings.items():
+        if not heading.words.strip():
+            yield Finding(rule=Rule.DOCUMENTED, where=f"heading {key}", message="has no words")
+        if min(heading.scale, heading.digits) < 0:
+            yield Finding(rule=Rule.FIGURE, where=f"heading {key}", message="a negative scale")
 
 
 def _schema(kind: Kind, schema: Schema) -> Iterator[Finding]:

@@ -36,6 +36,8 @@ class Rule(StrEnum):
     SPREAD = "spread"
     STATE = "state"
     VIEWS = "views"
+    PICTURES = "pictures"
+    PRIVATE = "private"
     CHEATERS = "cheaters"
 
 
@@ -65,6 +67,8 @@ RULES: Final[Mapping[Rule, str]] = MappingProxyType(
         Rule.SPREAD: "Copies, and how statements are spread over logs, do not show.",
         Rule.STATE: "State survives its encoding, stops growing, and is refused when alien.",
         Rule.VIEWS: "Views give named tables whose rows fit their columns.",
+        Rule.PICTURES: "Pictures draw columns of the views, with what their kind asks for.",
+        Rule.PRIVATE: "What members' evidence says of a device or account has those it concerns.",
         Rule.CHEATERS: "Cheaters show in rejections or reductions, and less shows without them.",
     }
 )

@@ -9,6 +9,7 @@ from typing import Final
 
 from commonworks import canonical
 from commonworks.conformance.findings import Finding, Rule
+from commonworks.conformance.shown import check_shown
 from commonworks.conformance.stage import CURRENCY, LOGS, START_S, TOKEN, Played, Stage
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import CommonworksError, InvariantBroken
@@ -167,6 +168,7 @@ def check_views(resource: Resource, settled: Settlement, where: str) -> Iterator
             if not all(isinstance(cell, str | int) for cell in row):
                 yield wrong(f"a row of {table.name} holds more than text and integers")
                 break
+    yield from check_shown(resource, tables, result, where)
 
 
 def _figures(resource: Resource, settled: Settlement, where: str) -> Iterator[Finding]:

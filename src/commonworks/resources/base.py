@@ -199,12 +199,14 @@ class Resource:
 
     def texts(self) -> Iterator[str]:
         """Yield every text for people, for translation; some more than once."""
+        yield from filter(None, self._texts())
+
+    def _texts(self) -> Iterator[str]:
         yield self.title
         for figure in self.figures:
             yield from (figure.label, figure.unit)
         for code, sentence in self.reasons.items():
-            tail = code.removeprefix(f"{self.name}.").replace("_", " ")
-            yield from (tail.capitalize(), sentence)
+            yield from (self.code_title(code), sentence)
         yield from self.advice.values()
         yield from self.purposes.values()
         yield from (parameter.description for parameter in self.parameters)
@@ -212,3 +214,8 @@ class Resource:
             yield from (heading.words, heading.unit)
         for picture in self.pictures:
             yield from (picture.title, picture.explains)
+
+    def code_title(self, code: str) -> str:
+        """Return one of its codes as a few words: `<name>.too_late` is `Too late`."""
+        plain = code.removeprefix(f"{self.name}.").replace("_", " ")
+        return plain[:1].upper() + plain[1:]

@@ -105,7 +105,7 @@ class Picture:
     table: str
     """Name of the table; `TOTALS` for figures."""
     x: str = ""
-    """Column with the moment, for what is drawn over time."""
+    """Column with the moment, for what is drawn over time; rows of one moment are added up."""
     series: tuple[Series, ...] = ()
     """What is drawn over time, or the figures; the first is drawn first."""
     source: str = ""

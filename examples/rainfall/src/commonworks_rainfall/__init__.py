@@ -12,6 +12,7 @@ from commonworks_rainfall.readings import ORDER, REPORT
 from commonworks_rainfall.reasons import PURPOSES, REASONS
 from commonworks_rainfall.verify_v1 import verify
 from commonworks_rainfall.views import views
+from commonworks_rainfall.words import ADVICE, HEADINGS, PICTURES
 
 RESOURCE: Final = Resource(
     name="rainfall",
@@ -36,4 +37,7 @@ RESOURCE: Final = Resource(
         Figure(key="disputed_readings", label="disputed", unit="rain readings", scale=0),
     ),
     views=views,
+    headings=HEADINGS,
+    pictures=PICTURES,
+    advice=ADVICE,
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from commonworks.resources.base import Figure, Resource, Rules, Visibility
+from commonworks.resources.energy.advice import ADVICE
 from commonworks.resources.energy.market_v1 import market
 from commonworks.resources.energy.parameters import PARAMETERS
+from commonworks.resources.energy.pictures import HEADINGS, PICTURES
 from commonworks.resources.energy.readings import ORDER, REPLACE, REPORT, SITE
 from commonworks.resources.energy.reasons import PURPOSES, REASONS
 from commonworks.resources.energy.verify_v1 import verify
@@ -49,4 +51,7 @@ RESOURCE: Final = Resource(
         Figure(key="cut_wh", label="cut by the feeder", unit="kWh", scale=3),
     ),
     views=views,
+    headings=HEADINGS,
+    pictures=PICTURES,
+    advice=ADVICE,
 )  # fmt: skip
