@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 from commonworks.errors import require
@@ -131,6 +132,19 @@ device: Final = Table(
     Index("ix_device_resource", "resource", "device"),
     Index("ix_device_thumbprint", "thumbprint"),
     Index("ix_device_cell", "cell", "resource"),
+    # Few rows of many: only these are in the index.
+    Index(
+        "ix_device_rejected",
+        "device",
+        sqlite_where=text("rejected > 0"),
+        postgresql_where=text("rejected > 0"),
+    ),
+    Index(
+        "ix_device_reference",
+        "device",
+        sqlite_where=text("reference"),
+        postgresql_where=text("reference"),
+    ),
 )
 
 payee: Final = Table(
@@ -151,6 +165,7 @@ statement: Final = Table(
     _hash("log_id", primary_key=True),
     Column("position", BigInteger, primary_key=True),
     _hash("identity", nullable=False),
+    _hash("leaf", nullable=False),  # its hash in the log's tree (RFC 6962): what a proof proves
     Column("kind", String(16)),
     _hash("kid"),
     Column("device", BigInteger),
@@ -165,6 +180,37 @@ statement: Final = Table(
     Index("ix_statement_device", "device", "epoch", "log_id", "position"),
     Index("ix_statement_epoch", "epoch", "outcome", "log_id", "position"),
     Index("ix_statement_reason", "reason", "epoch", "log_id", "position"),
+    Index("ix_statement_resource", "resource", "epoch", "log_id", "position"),
+    Index(
+        "ix_statement_rejected",
+        "epoch",
+        "log_id",
+        "position",
+        sqlite_where=text("outcome = 'rejected'"),
+        postgresql_where=text("outcome = 'rejected'"),
+    ),
+    # Reports are most of all statements: the other kinds are found without them.
+    Index(
+        "ix_statement_kind",
+        "kind",
+        "epoch",
+        "log_id",
+        "position",
+        sqlite_where=text("kind <> 'report'"),
+        postgresql_where=text("kind <> 'report'"),
+    ),
+)
+
+verdict: Final = Table(
+    "verdict",
+    metadata,
+    # What settlements said of identities, whether their entries can be read here or not. A
+    # statement's columns come from here: entries and settlements may be read in any order.
+    _hash("identity", primary_key=True),  # or the leaf hash of bytes that are no statement
+    Column("epoch", BigInteger, primary_key=True),
+    Column("device", BigInteger),
+    Column("outcome", String(8), nullable=False),
+    Column("reason", String(64)),
 )
 
 span: Final = Table(
@@ -298,6 +344,7 @@ payout: Final = Table(
     Column("spent", Amount, nullable=False),
     Index("ix_payout_epoch", "epoch", "asset", "account"),
     Index("ix_payout_account", "account", "epoch"),
+    Index("ix_payout_earned", "asset", "earned", "account"),
 )
 
 summary: Final = Table(
