@@ -12,7 +12,7 @@ NODE_STAMP := $(if $(HAVE_NPM),,$(NODE_ENV)/.stamp)
 export PATH := $(if $(HAVE_NPM),,$(CURDIR)/$(NODE_ENV)/bin:)$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-long lint bench coverage slither setup clean lock
+.PHONY: help run test test-fast test-long lint bench coverage slither screenshots browser setup clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -21,7 +21,7 @@ help: ## list the targets
 run: $(VENV)/.run $(VENV)/.contracts ## a street runs its network: commonworks demo (ARGS='--no-serve')
 	@$(BIN)/commonworks demo $(ARGS)
 
-test: setup lint ## everything: lint, contracts, unit, properties, simulation, integration, end to end
+test: setup browser lint ## everything: lint, contracts, unit, properties, simulation, integration, end to end, browser
 	@FORGE_SNAPSHOT_CHECK=true contracts/forge-npm test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
@@ -53,11 +53,17 @@ coverage: setup ## lines of the contracts that tests reach; fails below 98 perce
 slither: setup ## static analysis of the contracts; every finding is answered or fails
 	@scripts/slither.sh
 
+screenshots: setup browser ## pictures of every page, from a demo network, into docs/screenshots
+	@$(BIN)/python scripts/screenshots.py
+
+browser:
+	@scripts/browser.sh
+
 setup: $(VENV)/.dev $(VENV)/.contracts ## install everything (other targets do it themselves)
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) .tools node_modules contracts/out contracts/cache \
-	  src/commonworks/chain/artifacts .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	  src/commonworks/chain/artifacts src/commonworks/explorer/static/vendor .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 lock: $(VENV)/.dev ## renew the locked requirements (needs uv on PATH)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -105,6 +111,7 @@ node_modules/.stamp: package.json package-lock.json | $(NODE_STAMP)
 	@npm install --no-save --silent --no-audit --no-fund || { echo "npm install failed: is the npm registry reachable?" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.contracts: $(VENV)/.run node_modules/.stamp $(shell find contracts/src contracts/foundry.toml scripts/build_contracts.py 2>/dev/null)
+$(VENV)/.contracts: $(VENV)/.run node_modules/.stamp $(shell find contracts/src contracts/foundry.toml scripts/build_contracts.py scripts/build_assets.py 2>/dev/null)
 	@$(BIN)/python scripts/build_contracts.py >&2
+	@$(BIN)/python scripts/build_assets.py >&2
 	@touch $@
