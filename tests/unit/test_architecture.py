@@ -27,7 +27,7 @@ EXEMPT = {
 KERNEL = (
     "errors.py", "units.py", "policy.py", "events.py", "model.py", "ports.py", "canonical.py",
     "crypto", "statements", "translog", "resources/base.py", "resources/simulator.py", "settlement",
-    "gateway", "verifier", "agent", "relay", "chain", "storage", "transport", "simulation",
+    "gateway", "verifier", "agent", "relay", "explorer", "chain", "storage", "transport", "simulation",
     "conformance",
 )  # fmt: skip
 RESOURCE_WORDS = re.compile(
