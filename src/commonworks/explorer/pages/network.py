@@ -1,7 +1,35 @@
-"""Routes of the slice network."""
+"""The overview: the first page."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import time
+from typing import Final
 
-router = APIRouter(tags=["network"])
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from commonworks.explorer.queries import activity, network
+from commonworks.explorer.web.context import ConnDep, SiteDep
+from commonworks.explorer.web.templating import render
+
+router = APIRouter()
+
+EVENTS_SHOWN: Final = 10
+CELLS_SHOWN: Final = 12
+"""Cells in the table beside the map; the rest is in the answer of the API."""
+
+
+@router.get("/")
+def overview_page(request: Request, site: SiteDep, connection: ConnDep) -> Response:
+    """Show what the network is and what happens in it."""
+    wall = int(time.time())
+    places = network.device_map(connection, site, limit=network.PICTURE_CELLS_MAX)
+    return render(
+        request,
+        "network/overview.html",
+        net=network.network(connection, site, wall_time_s=wall),
+        events=activity.events(connection, site, limit=EVENTS_SHOWN).items,
+        places=places,
+        picture=network.picture(places),
+        cells=network.heaviest(places, CELLS_SHOWN),
+    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ QUEUE_MAX: Final = 256
 LISTENERS_MAX: Final = 1_000
 """Most listeners at once."""
 
+CLIENT_LISTENERS_MAX: Final = 32
+"""Most of them from one client."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -23,7 +28,8 @@ class Message:
     number: int
     """Counts up from 1 while the process runs."""
     kind: str
-    """`statements`, `event`, `epoch`, `head`; `resync` when messages were left out."""
+    """`statements`, `event`, `epoch`, `head`; `resync` when messages were left out; `close` when
+    nothing more will come."""
     data: Mapping[str, object]
     """Values of JSON."""
 
@@ -57,7 +63,9 @@ class Broadcast:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
+        self._clients: Counter[str] = Counter()
         self._number = 0
+        self._run = secrets.token_hex(4)
 
     @property
     def number(self) -> int:
@@ -77,18 +85,34 @@ class Broadcast:
             for listener in self._listeners:
                 listener.offer(message)
 
+    def close(self) -> None:
+        """Tell everybody that nothing more will come, so that the server can stop."""
+        self.publish("close", {})
+
+    def identity(self, number: int) -> str:
+        """Return what names a message beyond this process: numbers begin again with each start."""
+        return f"{self._run}-{number}"
+
+    def has_room(self, client: str) -> bool:
+        """Tell whether one more may listen, in all and from this client."""
+        within = len(self._listeners) < LISTENERS_MAX
+        return within and self._clients[client] < CLIENT_LISTENERS_MAX
+
     @contextmanager
-    def listen(self) -> Iterator[Listener | None]:
+    def listen(self, client: str = "") -> Iterator[Listener | None]:
         """Listen until the block is left; None where too many do already."""
         listener = Listener(asyncio.get_running_loop())
         with self._lock:
-            if len(self._listeners) >= LISTENERS_MAX:
-                admitted = None
-            else:
-                admitted = listener
-                self._listeners.add(listener)
+            admitted = listener if self.has_room(client) else None
+            if admitted is not None:
+                self._listeners.add(admitted)
+                self._clients[client] += 1
         try:
             yield admitted
         finally:
-            with self._lock:
-                self._listeners.discard(listener)
+            if admitted is not None:
+                with self._lock:
+                    self._listeners.discard(admitted)
+                    self._clients[client] -= 1
+                    if not self._clients[client]:
+                        del self._clients[client]
