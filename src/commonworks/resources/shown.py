@@ -87,6 +87,8 @@ class Series:
     """Drawn otherwise than the picture; None: like it."""
     where: str = ""
     """Column that is 0 where there is no value to show; empty: there always is one."""
+    tone: int = 0
+    """Colour of the page, 1..6 (deep green, orange, blue, gold, violet, grey); 0: by place."""
     mirrored: bool = False
     """Also drawn below zero: a tolerance, which is the same on both sides."""
 

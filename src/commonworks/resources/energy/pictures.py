@@ -134,9 +134,9 @@ PICTURES: Final = (
         table="prices",
         x="start_s",
         series=(
-            Series(column="supply_wh"),
-            Series(column="matched_wh"),
-            Series(column="demand_wh", kind=PictureKind.LINE),
+            Series(column="supply_wh", tone=4),
+            Series(column="matched_wh", tone=1),
+            Series(column="demand_wh", kind=PictureKind.LINE, tone=3),
         ),
     ),
     Picture(
