@@ -255,7 +255,7 @@ def host_of(site: Site, request: Request) -> str:
     """
     host = request.headers.get("host", "").lower()
     name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
-    if host in site.hosts or (name in LOOPBACK and not site.hosts):
+    if {host, name} & site.hosts or (name in LOOPBACK and not site.hosts):
         return host
     raise Unauthorized(
         f"this explorer is not known as {host[:100]!r}", hint="open it at its own address"

@@ -27,6 +27,20 @@ _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD03641
 
 _SHORT: Final = 55
 
+# Where receiver, coin and data stand among the fields of each kind; 0 is legacy.
+_CONTENT_FIELDS: Final = {0: (3, 4, 5), 1: (4, 5, 6), 2: (5, 6, 7)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """What a transaction does."""
+
+    to: bytes | None
+    """Contract or account, 20 bytes; None creates a contract."""
+    value_wei: int
+    """The chain's own coin that goes with it."""
+    data: bytes
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Transaction:
@@ -67,6 +81,18 @@ def decode(raw: bytes, *, chain_id: int) -> Transaction:
     except (BadSignature, ValidationError, ValueError) as error:
         raise InvalidInput("the transaction's signature does not recover to a sender") from error
     return Transaction(raw=raw, hash=keccak256(raw), sender=bytes(sender), nonce=nonce)
+
+
+def contents(transaction: Transaction) -> Contents:
+    """Return what a decoded transaction does; raise InvalidInput for a receiver of odd length."""
+    raw = transaction.raw
+    kind = raw[0] if raw[0] in _TYPED_FIELDS else 0
+    items = _list(raw[1:] if kind else raw)
+    to, value, data = (items[place] for place in _CONTENT_FIELDS[kind])
+    receiver = _string(to)
+    if len(receiver) not in (0, 20):
+        raise InvalidInput("the transaction's receiver is no account")
+    return Contents(to=receiver or None, value_wei=_integer(value), data=_string(data))
 
 
 def _legacy(raw: bytes, chain_id: int) -> tuple[int, bytes, int, int, int]:
@@ -135,6 +161,13 @@ def _integer(item: bytes) -> int:
     if is_list or end - start > 32 or item[start : start + 1] == b"\x00":
         raise InvalidInput("a number in the transaction is not in its shortest form")
     return int.from_bytes(item[start:end], "big")
+
+
+def _string(item: bytes) -> bytes:
+    start, end, is_list = _span(item, 0)
+    if is_list:
+        raise InvalidInput("a list stands where the transaction has bytes")
+    return item[start:end]
 
 
 def _encoded_integer(value: int) -> bytes:
