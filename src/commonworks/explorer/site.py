@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
 from commonworks.explorer.sessions import Door
 from commonworks.explorer.web.counts import Counts
@@ -90,6 +91,8 @@ class Site:
     hosts: frozenset[str] = frozenset()
     """Hosts (`name` or `name:port`) that people reach it at; none: this machine only. What a wallet
     signs counts for these."""
+    alerts: AlertDesk | None = None
+    """Who wants to be told what; None: this explorer tells nobody."""
     door: Door = field(default_factory=Door)
     """Who comes in: nonces given out and used, sessions ended."""
     secret: bytes

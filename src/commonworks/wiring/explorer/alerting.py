@@ -1,0 +1,95 @@
+"""Alerts of a network's explorer: what the operator has set up, and the worker that tells people.
+
+What is set: `COMMONWORKS_SMTP_URL`, or the first line of `<home>/explorer/smtp-url`;
+`COMMONWORKS_EXPLORER_URL`, or that of `<home>/explorer/public-url`; `COMMONWORKS_PRIVATE_WEBHOOKS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from commonworks.errors import InvalidInput, Unauthorized
+from commonworks.explorer.alerts.delivery import MailSettings, Reach, parse_smtp_url
+from commonworks.explorer.alerts.desk import AlertDesk
+from commonworks.explorer.alerts.store import AlertStore
+from commonworks.explorer.alerts.worker import AlertWorker
+from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import Languages
+from commonworks.wiring.home import Home
+
+FILE: Final = "alerts.sqlite"
+SMTP_FILE: Final = "smtp-url"
+URL_FILE: Final = "public-url"
+SMTP_VARIABLE: Final = "COMMONWORKS_SMTP_URL"
+URL_VARIABLE: Final = "COMMONWORKS_EXPLORER_URL"
+PRIVATE_VARIABLE: Final = "COMMONWORKS_PRIVATE_WEBHOOKS"
+YES: Final = "1"
+FOLDER: Final = "explorer"
+OTHERS: Final = 0o077
+
+
+def alert_desk(home: Home, *, listens_at: str) -> AlertDesk:
+    """Return the desk of a network's alerts.
+
+    Inputs: `listens_at` is the explorer's address unless the operator names a public one.
+    Raises: InvalidInput for a setting that cannot be used, Unauthorized where others may read the
+    mail server's password.
+    """
+    folder = home.path / FOLDER
+    return AlertDesk(
+        store=AlertStore(folder / FILE),
+        mail=_mail(folder),
+        reach=Reach(private=os.environ.get(PRIVATE_VARIABLE) == YES, loopback=home.is_demo()),
+        public_url=_public_url(folder) or listens_at.rstrip("/"),
+    )
+
+
+def _mail(folder: Path) -> MailSettings | None:
+    place = folder / SMTP_FILE
+    given = os.environ.get(SMTP_VARIABLE)
+    if given is None and place.exists():
+        if place.stat().st_mode & OTHERS:
+            raise Unauthorized(f"others may read {place}", hint=f"chmod 600 {place}")
+        given = _first_line(place)
+    return parse_smtp_url(given) if given else None
+
+
+def _public_url(folder: Path) -> str | None:
+    given = os.environ.get(URL_VARIABLE)
+    if given is None and (folder / URL_FILE).exists():
+        given = _first_line(folder / URL_FILE)
+    if not given:
+        return None
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise InvalidInput(
+            f"{given!r} is no address of an explorer", hint="write for example https://example.org"
+        )
+    return given.rstrip("/")
+
+
+def _first_line(place: Path) -> str:
+    lines = place.read_text().splitlines()
+    return lines[0].strip() if lines else ""
+
+
+@asynccontextmanager
+async def telling(
+    site: Site, desk: AlertDesk, on_trouble: Callable[[str], None]
+) -> AsyncIterator[AlertWorker]:
+    """Do the rounds of alerts until the block is left."""
+    worker = AlertWorker(site, desk, Languages(site.resources))
+    task = asyncio.create_task(worker.run(on_trouble))
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
