@@ -17,16 +17,20 @@ router = APIRouter()
 EVENTS_SHOWN: Final = 10
 CELLS_SHOWN: Final = 12
 """Cells in the table beside the map; the rest is in the answer of the API."""
+CLOCKS_APART_S: Final = 90
+"""Network time further from the wall clock than this is worth a word."""
 
 
 @router.get("/")
 def overview_page(request: Request, site: SiteDep, connection: ConnDep) -> Response:
     """Show what the network is and what happens in it."""
     wall = int(time.time())
+    apart = abs(wall - site.clock.now()) > CLOCKS_APART_S
     places = network.device_map(connection, site, limit=network.PICTURE_CELLS_MAX)
     return render(
         request,
         "network/overview.html",
+        clock_differs=apart,
         net=network.network(connection, site, wall_time_s=wall),
         events=activity.events(connection, site, limit=EVENTS_SHOWN).items,
         places=places,
