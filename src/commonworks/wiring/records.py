@@ -93,7 +93,7 @@ def resolve_account(home: Home, text: str) -> bytes:
     """Return the address that a name of this folder, or a 0x address, means."""
     if text.startswith("0x"):
         return address_bytes(text)
-    for address, name in _contracts(home).items():
+    for address, name in named_contracts(home).items():
         if name == text:
             return address
     return home.address(text)
@@ -104,10 +104,10 @@ def name_of(home: Home, address: bytes) -> str:
     for name, known in home.accounts_here():
         if known == address:
             return name
-    return _contracts(home).get(address, address_text(address))
+    return named_contracts(home).get(address, address_text(address))
 
 
-def _contracts(home: Home) -> dict[bytes, str]:
+def named_contracts(home: Home) -> dict[bytes, str]:
     """Return the names of a founded network's contracts that hold money or decide."""
     place = home.manifest().place if home.exists() else None
     if place is None:

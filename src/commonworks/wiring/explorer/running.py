@@ -1,0 +1,177 @@
+"""Running the explorer of a network in this process: index, follower, alerts, web server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from commonworks.chain.endpoints import Endpoints
+from commonworks.errors import CommonworksError, Conflict
+from commonworks.explorer.app import build_app
+from commonworks.explorer.index.engine import open_index
+from commonworks.explorer.index.follow import Follower
+from commonworks.explorer.site import Site
+from commonworks.storage.files import FileStore
+from commonworks.transport.asgi import App
+from commonworks.transport.server import serve
+from commonworks.wiring.clocks import ReplayClock
+from commonworks.wiring.explorer.alerting import alert_desk, telling
+from commonworks.wiring.explorer.archive import open_archive
+from commonworks.wiring.explorer.backtests import backtests_of
+from commonworks.wiring.explorer.council import ChainCouncil
+from commonworks.wiring.explorer.desk import desk_of
+from commonworks.wiring.explorer.ledger import ChainLedger
+from commonworks.wiring.explorer.site import Adapters, folder_of, index_of, site_for
+from commonworks.wiring.founding import free_port
+from commonworks.wiring.session import Session
+
+PORT: Final = "port"
+"""File that remembers where this network's explorer listens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and how an explorer is served."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    """None: the port that this network's explorer was given first, or another where it is taken."""
+    hosts: frozenset[str] = frozenset()
+    """Names that people reach it at, for example behind a proxy."""
+    names: bool = False
+    """Show everybody what this folder calls its accounts and devices."""
+    command: str = "commonworks"
+    """How the command line is called here."""
+    reader: str | None = None
+    """Account of this folder that asks other gateways for sealed payloads."""
+
+
+@asynccontextmanager
+async def run_explorer(
+    session: Session, place: Place, on_trouble: Callable[[str], None]
+) -> AsyncIterator[str]:
+    """Follow a network and show it until the block is left; the value is the site's URL.
+
+    `on_trouble` hears each new trouble once, in one line.
+    Raises: Conflict when another explorer of this folder runs or the port is taken, Corrupt when
+    the index is damaged.
+    """
+    async with AsyncExitStack() as stack:
+        folder = folder_of(session.home)
+        stack.callback(_lock(folder).close)
+        engine = open_index(index_of(session.home))
+        stack.callback(engine.dispose)
+        port = place.port if place.port is not None else free_port(folder / PORT)
+        chain = session.client()
+        stack.push_async_callback(chain.close)
+        endpoints = Endpoints(session.endpoints, identity=session.deployment.identity)
+        stack.push_async_callback(endpoints.close)
+        archive = await stack.enter_async_context(open_archive(session, reader=place.reader))
+        council = ChainCouncil(session, endpoints)
+        backtests = backtests_of(session, folder)
+        stack.push_async_callback(backtests.close)
+        site = site_for(
+            session,
+            engine,
+            Adapters(
+                archive=archive,
+                ledger=ChainLedger(endpoints, session.deployment),
+                council=council,
+                desk=desk_of(session, endpoints, archive),
+                backtests=backtests,
+            ),
+            command=place.command,
+            hosts=place.hosts,
+            names=place.names,
+        )
+        follower = Follower(
+            engine=engine,
+            chain=chain,
+            archive=archive,
+            council=council,
+            resources=session.resources,
+            network=session.network,
+            first_block=session.deployment.genesis_block,
+            publish=site.broadcast.publish,
+        )
+        url = await _serve(stack, site, place, port, may_move=place.port is None)
+        site.alerts = alert_desk(session.home, listens_at=url)
+        stack.callback(site.alerts.store.close)
+        told = _Told(on_trouble)
+        await stack.enter_async_context(telling(site, site.alerts, told.line))
+        await stack.enter_async_context(_following(session, follower, told))
+        stack.callback(site.broadcast.close)
+        yield url
+
+
+def _lock(folder: Path) -> FileStore:
+    try:
+        return FileStore(folder)
+    except Conflict:
+        known = folder / PORT
+        at = f" at port {known.read_text().strip()}" if known.exists() else ""
+        raise Conflict(
+            f"an explorer of this network runs already{at}",
+            hint="open that one, or stop the process that runs it",
+        ) from None
+
+
+async def _serve(
+    stack: AsyncExitStack, site: Site, place: Place, port: int, *, may_move: bool
+) -> str:
+    """Serve the site; where nobody chose its port and somebody sits there, at another one."""
+    app = cast(App, build_app(site))
+    try:
+        return await stack.enter_async_context(serve(app, place.host, port))
+    except Conflict:
+        if not may_move:
+            raise
+        return await stack.enter_async_context(serve(app, place.host, 0))
+
+
+class _Told:
+    """Tells each trouble once."""
+
+    def __init__(self, on_trouble: Callable[[str], None]) -> None:
+        self._on_trouble = on_trouble
+        self._told: set[str] = set()
+
+    def line(self, text: str) -> None:
+        """Tell it where it is new."""
+        if text not in self._told:
+            self._told.add(text)
+            self._on_trouble(text)
+
+
+@asynccontextmanager
+async def _following(session: Session, follower: Follower, told: _Told) -> AsyncIterator[None]:
+    task = asyncio.create_task(_follow(session, follower, told))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _follow(session: Session, follower: Follower, told: _Told) -> None:
+    """Follow until cancelled; what ends it is told, and the pages stay as they are."""
+
+    async def pause(wait_s: float) -> None:
+        step = follower.last
+        for trouble in step.troubles if step is not None else ():
+            told.line(f"explorer, {trouble.what}: {trouble.error}")
+        head = step.head if step is not None else None
+        if head is not None and session.embedded is None and isinstance(session.clock, ReplayClock):
+            session.clock.set(head.time)  # a demo's time is its chain's, whoever runs that
+        await asyncio.sleep(wait_s)
+
+    try:
+        await follower.run(pause)
+    except CommonworksError as error:
+        told.line(f"the explorer stands still: {error}")
