@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hmac
 import ipaddress
 import json
@@ -261,7 +262,7 @@ class _Examined(AbstractResolver):
             try:
                 check_address(address, self._reach)
             except InvalidInput as error:
-                raise OSError(f"{host} resolves to {error.message}") from error
+                raise OSError(errno.EHOSTUNREACH, f"{host}: {error.message}") from error
             results.append(
                 ResolveResult(
                     hostname=host,
@@ -273,7 +274,7 @@ class _Examined(AbstractResolver):
                 )
             )
         if not results:
-            raise OSError(f"{host} has no address")
+            raise OSError(errno.EHOSTUNREACH, f"{host} has no address")
         return results
 
     async def close(self) -> None:

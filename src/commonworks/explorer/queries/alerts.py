@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, func, select
 
 from commonworks.errors import Unavailable
+from commonworks.explorer.alerts.delivery import secret_text
+from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.alerts.rules import (
     Ballot,
+    Channel,
     Earning,
     Facts,
     Kind,
@@ -17,12 +20,78 @@ from commonworks.explorer.alerts.rules import (
     Rejection,
     Subscription,
 )
-from commonworks.explorer.alerts.store import Baseline
+from commonworks.explorer.alerts.store import Baseline, Standing
+from commonworks.explorer.alerts.texts import KIND_WORDS
 from commonworks.explorer.index import schema
+from commonworks.explorer.models.alerts import (
+    AlertKind,
+    AlertOffers,
+    AlertSubscription,
+    AlertSubscriptions,
+)
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
+from commonworks.explorer.web.model import address_text
 
 REJECTED = "rejected"
 NONE_YET = -1
+
+
+def desk_of(site: Site) -> AlertDesk:
+    """Return the desk of a site; raise Unavailable where it has none."""
+    if site.alerts is None:
+        raise Unavailable("this explorer tells nobody", hint="it was started without alerts")
+    return site.alerts
+
+
+def offers(site: Site) -> AlertOffers:
+    """Return what this explorer can do for owners."""
+    missing = None
+    if site.alerts is None:
+        missing = gettext("This explorer was started without alerts.")
+    elif site.alerts.mail is None:
+        missing = gettext(
+            "This explorer cannot send e-mail: its operator has not named a mail server "
+            "(COMMONWORKS_SMTP_URL). Webhooks work."
+        )
+    return AlertOffers(
+        email=site.alerts is not None and site.alerts.mail is not None,
+        webhook=site.alerts is not None,
+        kinds=[
+            AlertKind(kind=kind, title=gettext(title), explains=gettext(explains))
+            for kind, (title, explains) in KIND_WORDS.items()
+        ],
+        missing=missing,
+    )
+
+
+def subscriptions(site: Site, account: bytes) -> AlertSubscriptions:
+    """Return an account's subscriptions, oldest first."""
+    desk = desk_of(site)
+    return AlertSubscriptions(
+        items=[shown(desk, standing) for standing in desk.store.standings(account)]
+    )
+
+
+def shown(desk: AlertDesk, standing: Standing) -> AlertSubscription:
+    """Return a subscription as its owner sees it."""
+    one = standing.subscription
+    hook = one.channel is Channel.WEBHOOK
+    return AlertSubscription(
+        id=one.ident,
+        account=address_text(one.account),
+        channel=one.channel,
+        target=one.target,
+        kinds=sorted(one.kinds),
+        silent_after_s=one.silent_after_s,
+        language=one.language,
+        in_force=one.in_force,
+        created_at=standing.created_s,
+        sent=standing.sent,
+        waiting=standing.waiting,
+        trouble=standing.trouble,
+        secret=secret_text(desk.store.secret_of(one.ident)) if hook else None,
+    )
 
 
 def settled(connection: Connection) -> int:

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from commonworks.chain.members import Members
 from commonworks.errors import InvalidInput, Unauthorized
 from commonworks.explorer.alerts.delivery import MailSettings, Reach, parse_smtp_url
 from commonworks.explorer.alerts.desk import AlertDesk
-from commonworks.explorer.alerts.store import AlertStore
+from commonworks.explorer.alerts.store import AlertStore, Baseline
 from commonworks.explorer.alerts.worker import AlertWorker
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import Languages
 from commonworks.wiring.home import Home
+from commonworks.wiring.session import Session
 
 FILE: Final = "alerts.sqlite"
 SMTP_FILE: Final = "smtp-url"
@@ -78,6 +80,21 @@ def _public_url(folder: Path) -> str | None:
 def _first_line(place: Path) -> str:
     lines = place.read_text().splitlines()
     return lines[0].strip() if lines else ""
+
+
+async def baseline_now(session: Session) -> Baseline:
+    """Return where history ends now, from the chain alone."""
+    view = await session.view()
+    client = session.client()
+    try:
+        root = await Members(client.endpoints, session.deployment).claimable_root()
+    finally:
+        await client.close()
+    return Baseline(
+        now_s=session.clock.now(),
+        settled=max(view.finalised, default=-1),
+        claimable=-1 if root is None else root.epoch,
+    )
 
 
 @asynccontextmanager
