@@ -30,6 +30,18 @@ IMPOSTOR: Final = "farm-10/charger"
 POSES_AS: Final = "farm-1/solar"
 REPLAYER: Final = "farm-8/charger"
 LATECOMER: Final = "farm-7/main"
+VILLAGE: Final = 0x871F134F5FFFFFF
+"""H3 cell of resolution 7, some 5 square kilometres: the transformer and most meters are in it."""
+OUTLYING: Final = {
+    "farm-3": 0x871F134F4FFFFFF,
+    "farm-8": 0x871F134F4FFFFFF,
+    "farm-4": 0x871F134F0FFFFFF,
+    "farm-5": 0x871F134F0FFFFFF,
+    "farm-10": 0x871F134F0FFFFFF,
+    "farm-7": 0x871F134F1FFFFFF,
+}
+"""Owners along the ends of the lines -> the neighbouring cell that they gave. SimBench says what a
+street consumes, not where it lies: the place is made up."""
 INFLATION_PPM: Final = 1_500_000
 NIGHT_EXPORT_WH: Final = 900
 """What the night owl claims to feed in per quarter-hour between midnight and 4 o'clock."""
@@ -127,6 +139,7 @@ class StreetWorld:
                     behaviour=behaviour,
                     reference=feeder,
                     spend_limit_micro=0 if feeder or meter.plant_wp else 40 * MICRO,
+                    cell=OUTLYING.get(meter.owner, VILLAGE),
                 )
             )
         if self._cheaters:
