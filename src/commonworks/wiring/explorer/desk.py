@@ -86,6 +86,7 @@ class ChainDesk:
             "vote": self._vote,
             "queue": self._queue,
             "execute": self._execute,
+            "cancel": self._cancel,
             "enrol": self._enrol,
             "payees": self._payees,
         }
@@ -281,6 +282,9 @@ class ChainDesk:
 
     async def _execute(self, wish: Wish) -> Sequence[Call]:
         return [self._carried("execute", await self._proposal(wish))]
+
+    async def _cancel(self, wish: Wish) -> Sequence[Call]:
+        return [self._carried("cancel", await self._proposal(wish))]
 
     def _carried(self, function: str, proposal: Proposal) -> Call:
         calls = proposal.calls

@@ -197,6 +197,10 @@ class Speller:
                 "Puts %(proposal)s into the timelock, where it waits for its delay to pass.",
                 proposal=self._proposal(_proposal_id(v)),
             ),
+            "cancel": lambda _, v: gettext(
+                "Takes %(proposal)s back before its vote begins.",
+                proposal=self._proposal(_proposal_id(v)),
+            ),
             "execute": lambda _, v: gettext(
                 "Carries out %(proposal)s: what was voted for happens now.",
                 proposal=self._proposal(_proposal_id(v)),
