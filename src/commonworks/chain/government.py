@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -139,6 +139,16 @@ class Proposed(Done):
     proposal: int
 
 
+@dataclass(slots=True, kw_only=True)
+class ProposalBook:
+    """Proposals as far as the Governor's events were read; `Governance.follow` goes on."""
+
+    proposals: dict[int, Proposal] = field(default_factory=dict)
+    """By id, in the order in which they were made."""
+    next_block: int = 0
+    """First block that was not read yet."""
+
+
 def describe_proposal(title: str, text: str, proposer: bytes) -> str:
     """Return a proposal's description: Markdown that ends with who alone may propose it.
 
@@ -213,21 +223,29 @@ class Governance:
 
     async def proposals(self) -> tuple[Proposal, ...]:
         """Return every proposal, in the order in which they were made."""
-        first, governor = self._at.genesis_block, self._at.government.governor
+        book = ProposalBook()
+        await self.follow(book)
+        return tuple(book.proposals.values())
+
+    async def follow(self, book: ProposalBook, until: int | None = None) -> None:
+        """Add to a book what the Governor said since, up to block `until` or the newest."""
+        first = max(book.next_block, self._at.genesis_block)
+        governor = self._at.government.governor
+
+        async def read(endpoint: Any) -> tuple[int, Sequence[Any]]:
+            last = await endpoint.block_number() if until is None else until
+            if last < first:
+                return first - 1, ()
+            return last, await read_logs(endpoint, [governor], first, last)
+
+        last, logs = await self._members.endpoints.run(read)
         events = contract(GOVERNOR).events
-        found: dict[int, Proposal] = {}
-
-        async def read() -> Sequence[Any]:
-            return await self._members.endpoints.run(
-                lambda endpoint: _all_logs(endpoint, governor, first)
-            )
-
-        for log in await read():
+        for log in logs:
             item = events.get(log.topics[0]) if log.topics else None
             if item is not None:
                 fields = item.log_fields(log.topics[1:], log.data)
-                self._fold(found, item.name, fields, log.tx)
-        return tuple(found.values())
+                self._fold(book.proposals, item.name, fields, log.tx)
+        book.next_block = last + 1
 
     async def proposal(self, wanted: str) -> Proposal:
         """Return a proposal by its number, its id, or the beginning of its id in hex (0x...).
@@ -266,6 +284,12 @@ class Governance:
         """Return the votes that an account has now, in the smallest unit of what votes."""
         item = contract("CommonsToken")["getVotes"]
         answer = await self._members.endpoints.call(self._at.votes, item.call(account))
+        return _number(item.results(answer)[0])
+
+    async def votes_at(self, account: bytes, time_s: int) -> int:
+        """Return the votes that an account had at a moment that has passed, Unix seconds."""
+        item = contract("CommonsToken")["getPastVotes"]
+        answer = await self._members.endpoints.call(self._at.votes, item.call(account, time_s))
         return _number(item.results(answer)[0])
 
     async def threshold(self) -> int:
@@ -367,10 +391,6 @@ def _vote(fields: Mapping[str, Any], tx: bytes) -> Vote:
         reason=fields["reason"],
         tx=tx,
     )
-
-
-async def _all_logs(endpoint: Any, governor: bytes, first: int) -> Sequence[Any]:
-    return await read_logs(endpoint, [governor], first, await endpoint.block_number())
 
 
 def _words(

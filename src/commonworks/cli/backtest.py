@@ -23,7 +23,6 @@ from commonworks.cli.shell import (
     put_rows,
     say,
 )
-from commonworks.cli.words import Words
 from commonworks.errors import InvalidInput
 from commonworks.settlement.epochs import ChainView
 from commonworks.transport.client import HttpTransport
@@ -32,6 +31,7 @@ from commonworks.wiring.evidence import open_evidence, places_of
 from commonworks.wiring.home import Home
 from commonworks.wiring.proposals import PolicyChange, Reader, policy_change
 from commonworks.wiring.session import Session, open_session
+from commonworks.wiring.words import Words
 
 EPOCHS_DEFAULT: Final = 30
 ROWS_MAX: Final = 60

@@ -10,7 +10,9 @@ from commonworks.cli.conformance import conformance
 from commonworks.cli.demo import demo
 from commonworks.cli.economy import economy
 from commonworks.cli.epochs import audit_command, epoch, verdicts
+from commonworks.cli.explorer import explorer
 from commonworks.cli.govern import govern, halt
+from commonworks.cli.index import index
 from commonworks.cli.keys import account, device
 from commonworks.cli.logs import log, receipt
 from commonworks.cli.money import claim, deposit, limit, withdraw
@@ -34,6 +36,7 @@ for command in (
     demo,
     init,
     up,
+    explorer,
     account,
     device,
     agent,
@@ -55,6 +58,7 @@ for command in (
     backup,
     restore_command,
     conformance,
+    index,
 ):
     root.add_command(command)
 

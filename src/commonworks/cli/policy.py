@@ -15,10 +15,10 @@ from commonworks.cli.shell import (
     put_rows,
     say,
 )
-from commonworks.cli.words import Words
 from commonworks.wiring.home import Home
 from commonworks.wiring.proposals import Change, History, find_history, histories
 from commonworks.wiring.session import Session, open_session
+from commonworks.wiring.words import Words
 
 
 @click.group()

@@ -32,7 +32,6 @@ from commonworks.cli.shell import (
     say,
     whole,
 )
-from commonworks.cli.words import Words, clean
 from commonworks.errors import Conflict, InvalidInput
 from commonworks.settlement.epochs import ChainView
 from commonworks.wiring.acting import acting, speaking
@@ -41,6 +40,7 @@ from commonworks.wiring.home import Home
 from commonworks.wiring.proposals import Reader
 from commonworks.wiring.records import asset_of
 from commonworks.wiring.session import Session, open_session
+from commonworks.wiring.words import Words, clean
 
 SUPPORT: Final = {"for": Support.FOR, "against": Support.AGAINST, "abstain": Support.ABSTAIN}
 ID_DIGITS: Final = 10

@@ -17,6 +17,7 @@ from commonworks.cli import INTERRUPTED
 from commonworks.errors import CODES, CommonworksError, InvalidInput, Unavailable, exit_code
 from commonworks.resources.base import Table
 from commonworks.wiring.home import Home
+from commonworks.wiring.words import amount as amount  # what commands take from here
 
 P = ParamSpec("P")
 
@@ -229,12 +230,3 @@ def exactly(value: int, decimals: int) -> str:
         return shown
     head, _, tail = shown.partition(".")
     return f"{head}.{tail.rstrip('0').ljust(CENT_DIGITS, '0')}"
-
-
-def amount(value: int, decimals: int, digits: int = 2) -> str:
-    """Return an integer amount in whole units for people, floored to at most `digits` places."""
-    digits = min(digits, decimals)
-    whole, rest = divmod(abs(value), 10**decimals)
-    fraction = str(rest).rjust(decimals, "0")[:digits]
-    sign = "-" if value < 0 else ""
-    return f"{sign}{whole:,}.{fraction}" if digits else f"{sign}{whole:,}"

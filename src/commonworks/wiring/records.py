@@ -57,15 +57,20 @@ async def settled_epoch(home: Home, view: ChainView, epoch: int) -> EpochRecord:
     return EpochRecord(settlement=settlement, final=final)
 
 
-async def stored_state(home: Home, epoch: int) -> State | None:
-    """Return the state that an epoch left, as this folder's verifier stored it, or None."""
+async def stored_settlement(home: Home, epoch: int) -> Settlement | None:
+    """Return an epoch as this folder's verifier stored it, final or not, or None."""
     if not home.verifier(VERIFIER).is_dir():
         return None
     store = FileStore(home.verifier(VERIFIER))
     try:
-        settlement = await archived(store, epoch)
+        return await archived(store, epoch)
     finally:
         store.close()
+
+
+async def stored_state(home: Home, epoch: int) -> State | None:
+    """Return the state that an epoch left, as this folder's verifier stored it, or None."""
+    settlement = await stored_settlement(home, epoch)
     return None if settlement is None else settlement.state
 
 

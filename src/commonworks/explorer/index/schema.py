@@ -39,14 +39,22 @@ class Amount(TypeDecorator[int]):
     impl = String(AMOUNT_DIGITS)
     cache_ok = True
 
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+    def process_bind_param(
+        self,
+        value: int | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> str | None:
         """Return what is stored."""
         if value is None:
             return None
         require(0 <= value < 2**256, "an amount fits 256 bits")
         return f"{value:0{AMOUNT_DIGITS}d}"
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+    def process_result_value(
+        self,
+        value: Any,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> int | None:
         """Return what was stored."""
         return None if value is None else int(value)
 
@@ -57,11 +65,19 @@ class Signed(TypeDecorator[int]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+    def process_bind_param(
+        self,
+        value: int | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> str | None:
         """Return what is stored."""
         return None if value is None else str(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+    def process_result_value(
+        self,
+        value: Any,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> int | None:
         """Return what was stored."""
         return None if value is None else int(value)
 
@@ -180,7 +196,7 @@ statement: Final = Table(
     Index("ix_statement_device", "device", "epoch", "log_id", "position"),
     Index("ix_statement_epoch", "epoch", "outcome", "log_id", "position"),
     Index("ix_statement_reason", "reason", "epoch", "log_id", "position"),
-    Index("ix_statement_resource", "resource", "epoch", "log_id", "position"),
+    Index("ix_statement_resource", "resource", "epoch", "outcome", "log_id", "position"),
     Index(
         "ix_statement_rejected",
         "epoch",
@@ -194,6 +210,7 @@ statement: Final = Table(
         "ix_statement_kind",
         "kind",
         "epoch",
+        "outcome",
         "log_id",
         "position",
         sqlite_where=text("kind <> 'report'"),

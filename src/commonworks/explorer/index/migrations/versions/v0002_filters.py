@@ -23,7 +23,7 @@ _PARTIAL = (
     (
         "ix_statement_kind",
         "statement",
-        ("kind", "epoch", "log_id", "position"),
+        ("kind", "epoch", "outcome", "log_id", "position"),
         "kind <> 'report'",
     ),
 )
@@ -32,7 +32,9 @@ _PARTIAL = (
 def upgrade() -> None:
     """Make the indexes."""
     op.create_index(
-        "ix_statement_resource", "statement", ["resource", "epoch", "log_id", "position"]
+        "ix_statement_resource",
+        "statement",
+        ["resource", "epoch", "outcome", "log_id", "position"],
     )
     for name, table, columns, where in _PARTIAL:
         op.create_index(

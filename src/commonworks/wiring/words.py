@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,7 +22,6 @@ from commonworks.chain.decisions import (
     replaces_government,
     spell,
 )
-from commonworks.cli.shell import amount
 from commonworks.units import PPM
 from commonworks.wiring.proposals import NOBODY, known_parameters
 from commonworks.wiring.records import asset_of, name_of
@@ -38,11 +38,22 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
+def amount(value: int, decimals: int, digits: int = 2) -> str:
+    """Return an integer amount in whole units for people, floored to at most `digits` places."""
+    digits = min(digits, decimals)
+    whole, rest = divmod(abs(value), 10**decimals)
+    fraction = str(rest).rjust(decimals, "0")[:digits]
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole:,}.{fraction}" if digits else f"{sign}{whole:,}"
+
+
 class Words:
     """Says things about one network."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, name: Callable[[bytes], str] | None = None) -> None:
+        """`name` says what to call an account; by default as this folder does."""
         self._session = session
+        self._name = name or (lambda address: name_of(session.home, address))
         self._parameters = known_parameters(session)
         self._names: dict[bytes, str] = {}
         self._assets = {
@@ -57,7 +68,7 @@ class Words:
         if address == NOBODY:
             return "nobody"
         if address not in self._names:
-            self._names[address] = name_of(self._session.home, address)
+            self._names[address] = self._name(address)
         return self._names[address]
 
     def symbol(self, asset: bytes) -> str:

@@ -1,0 +1,100 @@
+"""The fold: chain events, logged entries, settlements and proposals into the index's rows.
+
+Goal: the same chain and logs give the same rows, read in one go or followed in any steps.
+Rule: chain events come in chain order; a log's entries in order of position; settlements in order
+of epochs, each after the event that finalised it. Between these three any interleaving will do.
+Invariant: a step's rows and the cursor that covers them move in the caller's one transaction; a
+step that was cut off leaves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from commonworks.errors import require
+from commonworks.events import Event
+from commonworks.explorer.index.feed_chain import ChainFold
+from commonworks.explorer.index.feed_government import fold_government
+from commonworks.explorer.index.feed_logs import LogFold
+from commonworks.explorer.index.feed_settlement import (
+    Leaves,
+    SettlementFold,
+    leaves_in,
+    leaves_of,
+)
+from commonworks.explorer.index.rows import (
+    BLOCK,
+    LOG,
+    SETTLED,
+    Row,
+    cursor_value,
+    move_cursor,
+)
+from commonworks.explorer.ports import ProposalRecord
+from commonworks.model import Network, Settlement
+from commonworks.resources.base import Resource
+
+
+class Feed:
+    """Writes the index of one network."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._leaves: tuple[int, Leaves] | None = None
+        """The newest epoch folded here and its leaves; checked against the cursor."""
+
+    def chain(
+        self, connection: Connection, events: Sequence[Event], *, until: int | None = None
+    ) -> None:
+        """Fold events that follow those folded before.
+
+        Inputs: `until`, the block up to which these are all events; the last event's by default.
+        """
+        before = cursor_value(connection, BLOCK)
+        require(
+            before is None or all(event.at.block > before for event in events),
+            "events are folded once",
+        )
+        fold = ChainFold(connection, self._network)
+        fold.fold(events)
+        fold.write()
+        LogFold(connection, self._network).resolve(fold.kids)
+        last = until if until is not None else max((e.at.block for e in events), default=before)
+        if last is not None:
+            move_cursor(connection, BLOCK, last)
+
+    def entries(
+        self, connection: Connection, log_id: bytes, items: Sequence[tuple[int, bytes]]
+    ) -> list[Row]:
+        """Fold a log's next entries, (position, bytes) in order; return their rows."""
+        name = LOG + log_id.hex()
+        size = cursor_value(connection, name) or 0
+        require(
+            [position for position, _ in items] == list(range(size, size + len(items))),
+            "entries are folded once, in order",
+        )
+        rows = LogFold(connection, self._network).entries(log_id, items)
+        move_cursor(connection, name, size + len(items))
+        return rows
+
+    def settlement(
+        self, connection: Connection, settlement: Settlement, resources: Mapping[str, Resource]
+    ) -> None:
+        """Fold the settlement of the next epoch; the chain finalised its digest."""
+        settled = cursor_value(connection, SETTLED) or 0
+        require(settlement.epoch == settled, "settlements are folded once, in order")
+        if self._leaves is not None and self._leaves[0] == settled - 1:
+            before = self._leaves[1]
+        else:
+            before = leaves_in(connection)
+        SettlementFold(connection, self._network, settlement).fold(resources, before)
+        move_cursor(connection, SETTLED, settled + 1)
+        self._leaves = (settled, leaves_of(settlement))
+
+    def government(
+        self, connection: Connection, proposals: Sequence[ProposalRecord]
+    ) -> tuple[int, ...]:
+        """Fold every proposal as it is now; return the numbers of those that changed."""
+        return fold_government(connection, proposals)

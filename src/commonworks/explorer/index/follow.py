@@ -1,0 +1,297 @@
+"""Following a network live: read what is new, fold it, tell whoever listens.
+
+Goal: what happens is in the index within two seconds, and a catch-up of years runs in portions.
+Rule: a step reads first and writes after, one transaction for each portion; what cannot be read
+now is tried again in the next step and holds nothing else up.
+Invariant: killed at any moment, the next start goes on where the cursors stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, func, select
+
+from commonworks.errors import CommonworksError, Conflict, NotFound, Unavailable
+from commonworks.events import Closed, Event, Finalised
+from commonworks.explorer.index.engine import database_errors
+from commonworks.explorer.index.feed import Feed
+from commonworks.explorer.index.feed_chain import diary_row
+from commonworks.explorer.index.logs import LogReader, devices_in
+from commonworks.explorer.index.rows import (
+    BLOCK,
+    SETTLED,
+    Row,
+    cursor_value,
+    log_cursors,
+)
+from commonworks.explorer.index.schema import epoch as epoch_table
+from commonworks.explorer.ports import Archive, Council
+from commonworks.model import Network, Settlement
+from commonworks.ports import Chain, Head
+from commonworks.resources.base import Resource
+
+POLL_S: Final = 0.5
+"""Real time between two looks."""
+PAUSE_MAX_S: Final = 30.0
+"""Longest pause while the chain is away."""
+BLOCKS_MAX: Final = 2_000
+"""Most blocks of one transaction."""
+ENTRIES_MAX: Final = 5_000
+"""Most entries of one transaction."""
+TOLD_DEVICES_MAX: Final = 50
+"""Most devices named in one message."""
+TOLD_EVENTS_MAX: Final = 200
+"""Most events told of one step; whoever missed some looks anew."""
+
+Publish = Callable[[str, Mapping[str, object]], None]
+Progress = Callable[[str, int, int], None]
+"""What is read, how far, of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something that could not be read; tried again in the next step."""
+
+    what: str
+    error: CommonworksError
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """What one step folded."""
+
+    head: Head | None = None
+    """The chain's newest block; None when the chain did not answer."""
+    blocks: int = 0
+    events: int = 0
+    entries: int = 0
+    epochs: list[int] = field(default_factory=list)
+    """Epochs whose settlement was folded."""
+    proposals: tuple[int, ...] = ()
+    """Numbers of proposals that changed."""
+    troubles: list[Trouble] = field(default_factory=list)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing new."""
+        return not (self.blocks or self.entries or self.epochs or self.proposals)
+
+
+class Follower:
+    """Keeps one index up with its network. One follower an index."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        chain: Chain,
+        archive: Archive,
+        council: Council,
+        resources: Mapping[str, Resource],
+        network: Network,
+        first_block: int,
+        publish: Publish,
+        progress: Progress = lambda _what, _done, _total: None,
+    ) -> None:
+        """`first_block`: where the network's contracts begin."""
+        self._engine = engine
+        self._chain = chain
+        self._archive = archive
+        self._council = council
+        self._resources = resources
+        self._first_block = first_block
+        self._publish = publish
+        self._progress = progress
+        self._feed = Feed(network)
+        self._readers: dict[bytes, LogReader] = {}
+        self._caught_up = False
+        self._governed_at: int | None = None
+        """Head at which proposals were read last."""
+        self.last: Step | None = None
+        """What the newest step did."""
+
+    async def step(self) -> Step:
+        """Fold everything that is new; what could not be read is in the step's troubles.
+
+        Raises: NotFound when the index was deleted; Unavailable when it cannot be written now.
+        """
+        step, told = Step(), list[tuple[str, Mapping[str, object]]]()
+        await self._follow_chain(step, told)
+        for log_id, size in (await self._read(log_cursors)).items():
+            try:
+                await self._follow_log(log_id, size, step, told)
+            except CommonworksError as error:
+                self._readers.pop(log_id, None)
+                step.troubles.append(Trouble(what=f"log {log_id.hex()[:16]}", error=error))
+        await self._follow_settlements(step, told)
+        await self._follow_government(step)
+        if self._caught_up:
+            for kind, data in told:
+                self._publish(kind, data)
+        self._caught_up = step.head is not None
+        self.last = step
+        return step
+
+    async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Follow until cancelled. Outages of chain, logs or disk pass; other errors end it.
+
+        Raises: NotFound when the index was deleted; Corrupt or Conflict when it cannot be trusted.
+        """
+        wait = POLL_S
+        while True:
+            try:
+                step = await self.step()
+                wait = POLL_S if step.head is not None else min(2 * wait, PAUSE_MAX_S)
+            except Unavailable:
+                wait = min(2 * wait, PAUSE_MAX_S)
+            await pause(wait)
+
+    # --- chain ----------------------------------------------------------------------------------
+
+    async def _follow_chain(self, step: Step, told: list[tuple[str, Mapping[str, object]]]) -> None:
+        done = await self._read(lambda connection: cursor_value(connection, BLOCK))
+        first = self._first_block if done is None else done + 1
+        try:
+            step.head = head = await self._chain.head()
+            if done is not None and head.block < done:
+                raise Conflict(
+                    f"the chain ends at block {head.block}, the index has read to {done}",
+                    hint="if it is another chain: commonworks index rebuild",
+                )
+            begun = first
+            while first <= head.block:
+                last = min(first + BLOCKS_MAX - 1, head.block)
+                events = await self._chain.events(first, last)
+                await self._write(self._chain_job(events, last))
+                step.blocks += last - first + 1
+                step.events += len(events)
+                told += [item for event in events for item in _told(event)]
+                first = last + 1
+                self._progress("blocks", first - begun, head.block - begun + 1)
+        except Unavailable as error:
+            step.head = None
+            step.troubles.append(Trouble(what="chain", error=error))
+        if step.head is not None and step.blocks:
+            told[:] = told[-TOLD_EVENTS_MAX:]
+            told.append(("head", {"block": step.head.block, "time": step.head.time}))
+
+    def _chain_job(self, events: Sequence[Event], last: int) -> Callable[[Connection], None]:
+        return lambda connection: self._feed.chain(connection, events, until=last)
+
+    # --- logs -----------------------------------------------------------------------------------
+
+    async def _follow_log(
+        self, log_id: bytes, size: int, step: Step, told: list[tuple[str, Mapping[str, object]]]
+    ) -> None:
+        reader = self._readers.get(log_id)
+        if reader is None:
+            log, key = self._archive.log(log_id), self._archive.note_key(log_id)
+            if log is None or key is None:
+                raise NotFound("the log cannot be read from here")
+            reader = self._readers[log_id] = LogReader(log, key)
+        stated = await reader.checkpoint()
+        if stated is None:
+            return
+        begun = size
+        while size < stated.size:
+            upto = min(size + ENTRIES_MAX, stated.size)
+            items = await reader.read(size, upto, stated)
+            rows = await self._write(self._entries_job(log_id, items))
+            told.append(
+                (
+                    "statements",
+                    {
+                        "log_id": "0x" + log_id.hex(),
+                        "size": upto,
+                        "count": len(rows),
+                        "devices": devices_in(rows, TOLD_DEVICES_MAX),
+                    },
+                )
+            )
+            step.entries += len(rows)
+            size = upto
+            self._progress("entries", size - begun, stated.size - begun)
+
+    def _entries_job(
+        self, log_id: bytes, items: Sequence[tuple[int, bytes]]
+    ) -> Callable[[Connection], list[Row]]:
+        return lambda connection: self._feed.entries(connection, log_id, items)
+
+    # --- settlements ----------------------------------------------------------------------------
+
+    async def _follow_settlements(
+        self, step: Step, told: list[tuple[str, Mapping[str, object]]]
+    ) -> None:
+        first, last = await self._read(_due)
+        for epoch in range(first, last):
+            try:
+                settled = await self._archive.settlement(epoch)
+            except CommonworksError as error:
+                step.troubles.append(Trouble(what=f"settlement of epoch {epoch}", error=error))
+                return
+            if settled is None:
+                return
+            await self._write(self._settlement_job(settled))
+            step.epochs.append(epoch)
+            told.append(("epoch", {"epoch": epoch, "state": "settled"}))
+            self._progress("epochs", epoch + 1 - first, last - first)
+
+    def _settlement_job(self, settled: Settlement) -> Callable[[Connection], None]:
+        return lambda connection: self._feed.settlement(connection, settled, self._resources)
+
+    # --- government -----------------------------------------------------------------------------
+
+    async def _follow_government(self, step: Step) -> None:
+        if step.head is None or step.head.block == self._governed_at:
+            return
+        try:
+            records = await self._council.proposals()
+        except Unavailable as error:
+            step.troubles.append(Trouble(what="government", error=error))
+            return
+        step.proposals = await self._write(
+            lambda connection: self._feed.government(connection, records)
+        )
+        self._governed_at = step.head.block
+
+    # --- database -------------------------------------------------------------------------------
+
+    async def _read(self, job: Callable[[Connection], Any]) -> Any:
+        return await asyncio.to_thread(self._in_transaction, job)
+
+    async def _write(self, job: Callable[[Connection], Any]) -> Any:
+        return await asyncio.to_thread(self._in_transaction, job)
+
+    def _in_transaction(self, job: Callable[[Connection], Any]) -> Any:
+        with database_errors(), self._engine.begin() as connection:
+            return job(connection)
+
+
+def _due(connection: Connection) -> tuple[int, int]:
+    """Return the epochs whose settlement is to be folded: first, and the one after the last."""
+    first = cursor_value(connection, SETTLED) or 0
+    finalised = select(func.count()).where(epoch_table.c.digest.is_not(None))
+    return first, int(connection.execute(finalised).scalar_one())
+
+
+def _told(event: Event) -> list[tuple[str, Mapping[str, object]]]:
+    """Return what is told of an event: never a stranger's text."""
+    row = diary_row(event)
+    data = {
+        "kind": row["kind"],
+        "block": row["block"],
+        "tx": "0x" + row["tx"].hex(),
+        "epoch": row["epoch"],
+        "device": row["device"],
+        "account": None if row["account"] is None else "0x" + row["account"].hex(),
+    }
+    found: list[tuple[str, Mapping[str, object]]] = [("event", data)]
+    if isinstance(event, Closed):
+        found.append(("epoch", {"epoch": event.epoch, "state": "closed"}))
+    elif isinstance(event, Finalised):
+        found.append(("epoch", {"epoch": event.epoch, "state": "finalised"}))
+    return found
