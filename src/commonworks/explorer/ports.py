@@ -279,8 +279,8 @@ class TrialOutcome:
 
     first: int
     last: int
-    begun_from: str
-    """Where the changed policy began to hold: `genesis`, or the state of an epoch."""
+    begin: int
+    """First epoch under the changed policy; 0: from genesis on."""
     settings: tuple[TrialSetting, ...]
     accounts: tuple[TrialChange, ...]
     """Everybody who moved anything."""

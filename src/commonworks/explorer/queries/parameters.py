@@ -1,0 +1,266 @@
+"""What the index says about governed parameters.
+
+A parameter's value in an epoch is its last change that holds from that epoch or an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from commonworks.errors import NotFound
+from commonworks.explorer.index.schema import parameter_change
+from commonworks.explorer.models.parameters import (
+    ComingValue,
+    ParameterBrief,
+    ParameterChange,
+    ParameterValue,
+    ParameterView,
+)
+from commonworks.explorer.queries.commands import command_line
+from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext, mark
+from commonworks.explorer.web.model import address_text, amount_text, hash_text, party
+from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
+from commonworks.explorer.web.templating import amount, duration, number, percent
+from commonworks.units import WEI_DECIMALS
+
+KEY_MAX: Final = 32
+"""Longest key, characters."""
+PARAMETERS_MAX: Final = 1_000
+"""Most parameters that one page shows."""
+MICRO_PER: Final = "micro per "
+"""Begins the unit of a price: millionths of the currency for each of something."""
+MICRO_DECIMALS: Final = 6
+
+ANY: Final = ("address", "hash")
+"""Units whose bounds say nothing to people."""
+
+UNKNOWN: Final = mark("This release does not know what it is for.")
+
+
+def epoch_now(site: Site) -> int:
+    """Return the epoch that contains network time; 0 before genesis."""
+    return max(site.network.epoch_at(site.clock.now()), 0)
+
+
+# --- values in words ------------------------------------------------------------------------------
+
+
+def value_of(site: Site, unit: str, value: int) -> ParameterValue:
+    """Return a parameter's value with its unit in words."""
+    account = None
+    if unit == "address" and value:
+        account = party(site, (value % 2**160).to_bytes(20, "big"))
+    shown = value_text(site, unit, value)
+    return ParameterValue(value=amount_text(value), text=shown, account=account)
+
+
+def value_text(site: Site, unit: str, value: int) -> str:
+    """Return a value in units that people use; exact, never rounded."""
+    if unit.startswith(MICRO_PER):
+        shown = exact(value, MICRO_DECIMALS)
+        return f"{shown} {site.network.currency_code} / {gettext(unit.removeprefix(MICRO_PER))}"
+    match unit:
+        case "address":
+            return _account_text(site, value)
+        case "hash":
+            return f"0x{value % 2**256:064x}"
+        case "ppm":
+            return percent(value, _percent_digits(value))
+        case "s":
+            return duration(value) if _in_two_units(value) else f"{number(value)} s"
+        case "wei":
+            return f"{exact(value, WEI_DECIMALS)} {site.token_symbol}"
+        case "bond":
+            symbol, decimals = site.asset(site.bond_asset)
+            return f"{exact(value, decimals)} {symbol}"
+        case "micro":
+            return f"{exact(value, site.currency_decimals)} {site.network.currency_code}"
+        case "":
+            return number(value)
+        case _:
+            return f"{number(value)} {gettext(unit)}"
+
+
+def scale_of(site: Site, unit: str) -> tuple[int, str]:
+    """Return (decimal places, unit) by which a chart shows a parameter's values."""
+    if unit.startswith(MICRO_PER):
+        per = gettext(unit.removeprefix(MICRO_PER))
+        return MICRO_DECIMALS, f"{site.network.currency_code} / {per}"
+    match unit:
+        case "ppm":
+            return 4, "%"
+        case "wei":
+            return WEI_DECIMALS, site.token_symbol
+        case "bond":
+            symbol, decimals = site.asset(site.bond_asset)
+            return decimals, symbol
+        case "micro":
+            return site.currency_decimals, site.network.currency_code
+        case _:
+            return 0, gettext(unit) if unit else ""
+
+
+def exact(value: int, decimals: int) -> str:
+    """Return smallest units as whole ones with every place that is not zero."""
+    digits, rest = decimals, value
+    while digits and rest % 10 == 0:
+        digits, rest = digits - 1, rest // 10
+    return amount(value, decimals, digits)
+
+
+def _account_text(site: Site, value: int) -> str:
+    address = (value % 2**160).to_bytes(20, "big")
+    return site.labels.get(address) or address_text(address) if value else gettext("nobody")
+
+
+def _percent_digits(ppm: int) -> int:
+    return next(d for d in range(5) if ppm % 10 ** (4 - d) == 0)
+
+
+def _in_two_units(seconds: int) -> bool:
+    """Tell whether two of day, hour, minute, second say it all."""
+    parts, rest = [], abs(seconds)
+    for size in (86_400, 3_600, 60, 1):
+        count, rest = divmod(rest, size)
+        parts.append(count)
+    return sum(1 for count in parts if count) <= 2
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def parameters(
+    connection: Connection, site: Site, limit: int, cursor: str | None
+) -> Page[ParameterBrief]:
+    """Return parameters as they are now, by key."""
+    after = decode_cursor(cursor, str)
+    column = parameter_change.c.key
+    keys = select(column).distinct().order_by(column).limit(limit + 1)
+    if after is not None:
+        keys = keys.where(column > after[0])
+    found = list(connection.scalars(keys))
+    rows = _changes(connection, found)
+    epoch = epoch_now(site)
+    return page_of(
+        found, limit, lambda key: (key,), lambda key: _brief(site, key, rows[key], epoch)
+    )
+
+
+def parameter(
+    connection: Connection, site: Site, key: str, limit: int, cursor: str | None
+) -> ParameterView:
+    """Return one parameter with its history, newest first. Raises NotFound."""
+    changes = _changes(connection, [key]).get(key, []) if _is_key(key) else []
+    if not changes:
+        raise NotFound(
+            f"this network has no parameter {key[:KEY_MAX]!r}", hint="see all of them: /parameters"
+        )
+    before = decode_cursor(cursor, int)
+    column = parameter_change.c.number
+    wanted = select(parameter_change).where(parameter_change.c.key == key)
+    if before is not None:
+        wanted = wanted.where(column < before[0])
+    rows = connection.execute(wanted.order_by(column.desc()).limit(limit + 1)).all()
+    epoch = epoch_now(site)
+    brief = _brief(site, key, changes, epoch)
+    return ParameterView(
+        parameter=brief,
+        epoch=epoch,
+        history=page_of(rows, limit, lambda r: (r.number,), lambda r: _change(site, brief.unit, r)),
+        command=command_line(
+            site, "proposal", "new", "--title", "TITLE", "--set", f"{key}=VALUE", "--as", "ACCOUNT"
+        ),
+    )
+
+
+def current_values(
+    connection: Connection, site: Site, keys: Sequence[str] | None = None
+) -> dict[str, int]:
+    """Return the values in force now, of all parameters or of some."""
+    epoch = epoch_now(site)
+    return {
+        key: held
+        for key, rows in _changes(connection, keys).items()
+        if (held := value_at(rows, epoch)) is not None
+    }
+
+
+def changes_of(connection: Connection, keys: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the rows of some parameters' changes by key, oldest first."""
+    return _changes(connection, keys)
+
+
+def value_at(rows: Sequence[Any], epoch: int) -> int | None:
+    """Return the value that a parameter's changes give an epoch; None before it was defined."""
+    held = [row.value for row in rows if row.from_epoch <= epoch]
+    return held[-1] if held else None
+
+
+def named_accounts(connection: Connection, site: Site) -> set[bytes]:
+    """Return the accounts that parameters name now: bodies that hold an office, no households."""
+    keys = [key for key, known in site.parameters.items() if known.unit == "address"]
+    values = current_values(connection, site, keys).values()
+    return {(value % 2**160).to_bytes(20, "big") for value in values if value}
+
+
+def unit_of(site: Site, key: str) -> str:
+    """Return a parameter's unit; empty where this release does not know it."""
+    known = site.parameters.get(key)
+    return known.unit if known is not None else ""
+
+
+def description_of(site: Site, key: str) -> str:
+    """Return what a parameter is for."""
+    known = site.parameters.get(key)
+    return gettext(known.description if known is not None else UNKNOWN)
+
+
+def _changes(connection: Connection, keys: Sequence[str] | None) -> dict[str, list[Any]]:
+    wanted = select(parameter_change).order_by(parameter_change.c.key, parameter_change.c.number)
+    if keys is not None:
+        wanted = wanted.where(parameter_change.c.key.in_(keys))
+    found: dict[str, list[Any]] = {}
+    for row in connection.execute(wanted):
+        found.setdefault(row.key, []).append(row)
+    return found
+
+
+def _brief(site: Site, key: str, rows: Sequence[Any], epoch: int) -> ParameterBrief:
+    unit, first = unit_of(site, key), rows[0]
+    value = value_at(rows, epoch)
+    prefix = key.partition(".")[0]
+    return ParameterBrief(
+        key=key,
+        resource=prefix if prefix in site.resources else None,
+        unit=unit,
+        known=key in site.parameters,
+        description=description_of(site, key),
+        value=None if value is None else value_of(site, unit, value),
+        minimum=value_of(site, unit, first.minimum),
+        maximum=value_of(site, unit, first.maximum),
+        bounded=unit not in ANY,
+        coming=[
+            ComingValue(value=value_of(site, unit, row.value), from_epoch=row.from_epoch)
+            for row in rows
+            if row.from_epoch > epoch
+        ],
+        changes=len(rows) - 1,
+    )
+
+
+def _change(site: Site, unit: str, row: Any) -> ParameterChange:
+    return ParameterChange(
+        number=row.number,
+        value=value_of(site, unit, row.value),
+        from_epoch=row.from_epoch,
+        time=row.time,
+        tx=hash_text(row.tx),
+    )
+
+
+def _is_key(key: str) -> bool:
+    return 0 < len(key) <= KEY_MAX and key.isascii() and "\0" not in key

@@ -1,0 +1,262 @@
+"""The back-test's picture: what past epochs would have been under a proposal, and for whom.
+
+Rule: tokens are earned in the open, so their gains are shown by account. What a resource with
+sealed evidence moves in the currency is a household's bill, and how a bill answers to a price tells
+how much was used: its accounts are shown together, never fewer than `FEW` at once, and each reader
+that signed in sees its own. Bodies that hold an office (the treasury, accounts that parameters
+name) are shown by name: what they take is everybody's business.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from commonworks.explorer.index.schema import epoch
+from commonworks.explorer.models.governance import (
+    BacktestView,
+    Bar,
+    GainBar,
+    GainPanel,
+    TrialEpochView,
+    TrialSettingView,
+    TrialStage,
+)
+from commonworks.explorer.ports import (
+    Trial,
+    TrialChange,
+    TrialEpoch,
+    TrialOutcome,
+    TrialSetting,
+    TrialState,
+    TrialWanted,
+)
+from commonworks.explorer.queries import parameters
+from commonworks.explorer.queries.commands import command_line
+from commonworks.explorer.queries.governance import Found
+from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
+from commonworks.explorer.web.model import address_text, amount_text, party
+from commonworks.resources.base import Visibility
+
+EPOCHS_SHOWN: Final = 30
+"""Most epochs in the picture, as many as the command shows by default."""
+
+FROM_GENESIS_MAX: Final = 90
+"""Longest past that is settled again from genesis on; later only the epochs shown are."""
+
+FEW: Final = 3
+"""Fewest accounts with sealed evidence that are shown together."""
+
+BARS_MAX: Final = 200
+"""Most bars in one panel: of more accounts, those who gain and lose most."""
+
+
+# --- what is tried --------------------------------------------------------------------------------
+
+
+def wanted(connection: Connection, site: Site, found: Found) -> TrialWanted | None:
+    """Return what to try: the last epochs that were final when the vote ended, or are now.
+
+    None where the proposal sets no parameter, or no epoch was final by then. The past that is
+    shown stands still with the end of the vote: it is the picture that members voted by.
+    """
+    cut = min(site.clock.now(), found.row.vote_end)
+    newest = select(func.max(epoch.c.epoch)).where(epoch.c.finalised_at <= cut)
+    last = connection.scalar(newest)
+    if not found.changes or last is None:
+        return None
+    return TrialWanted(
+        number=found.row.number,
+        changes=found.changes,
+        first=max(0, last + 1 - EPOCHS_SHOWN),
+        last=last,
+        from_state=last >= FROM_GENESIS_MAX,
+    )
+
+
+def command(site: Site, trial: TrialWanted) -> str:
+    """Return the command line that computes the same."""
+    epochs, last = str(trial.last + 1 - trial.first), str(trial.last)
+    words = ["backtest", str(trial.number), "--epochs", epochs, "--until", last]
+    words += ["--from-state"] if trial.from_state else []
+    return command_line(site, "proposal", *words)
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Who looks, and which accounts everybody may see by name."""
+
+    viewer: bytes | None
+    offices: frozenset[bytes]
+
+
+def reader(connection: Connection, site: Site, viewer: bytes | None) -> Reader:
+    """Return who looks."""
+    named = parameters.named_accounts(connection, site) | {site.network.treasury}
+    return Reader(viewer=viewer, offices=frozenset(named))
+
+
+def absent(found: Found) -> BacktestView:
+    """Return why a proposal has no back-test."""
+    sentence = gettext(
+        "No epoch was final before the vote ended, so there is no past to try it on."
+    )
+    if not found.changes:
+        sentence = gettext("This proposal sets no parameter, so no past day would have been other.")
+    return _view(TrialStage.ABSENT, explains=sentence)
+
+
+def postponed(site: Site, asked: TrialWanted) -> BacktestView:
+    """Return that too many others are computed first."""
+    return _view(TrialStage.WAITING, command=command(site, asked))
+
+
+def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestView:
+    """Return a back-test as a reader may see it."""
+    stage, line = TrialStage(trial.state.value), command(site, asked)
+    if trial.state is not TrialState.DONE or trial.outcome is None:
+        return _view(
+            stage, explains=trial.failure or "", command=line, done=trial.done, total=trial.total
+        )
+    outcome = trial.outcome
+    panels = [
+        found
+        for asset in (site.network.currency, site.network.token)
+        if (found := panel(site, who, asset, outcome.accounts)) is not None
+    ]
+    return _view(
+        stage,
+        command=line,
+        done=trial.done,
+        total=trial.total,
+        outcome=outcome,
+        settings=[_setting(site, one) for one in outcome.settings],
+        panels=panels,
+        sealed=any(_is_sealed(site, who, one) for one in outcome.accounts),
+    )
+
+
+def panel(
+    site: Site, who: Reader, asset: bytes, changes: Sequence[TrialChange]
+) -> GainPanel | None:
+    """Return who gains and who loses in an asset; None where nobody does."""
+    open_, sealed = _gains(site, who, asset, changes)
+    if not open_ and not sealed:
+        return None
+    named = [
+        GainBar(who=Bar.ACCOUNT, account=party(site, one), accounts=1, gain=amount_text(gain))
+        for one, gain in open_.items()
+    ]
+    if who.viewer in sealed:
+        own = party(site, who.viewer or b"")
+        gain = amount_text(sealed[who.viewer or b""])
+        named.append(GainBar(who=Bar.YOU, account=own, accounts=1, gain=gain))
+    named.sort(key=lambda bar: -abs(int(bar.gain)))
+    together = _together(sealed)
+    bars = [*named[: BARS_MAX - len(together)], *together]
+    shown = sum(bar.accounts for bar in bars if bar.who is not Bar.YOU)
+    gains = [*open_.values(), *sealed.values()]
+    symbol, decimals = site.asset(asset)
+    return GainPanel(
+        asset=address_text(asset),
+        symbol=symbol,
+        decimals=decimals,
+        bars=sorted(bars, key=lambda bar: -int(bar.gain)),
+        gaining=sum(gain > 0 for gain in gains),
+        losing=sum(gain < 0 for gain in gains),
+        unshown=len(gains) - shown,
+    )
+
+
+def _gains(
+    site: Site, who: Reader, asset: bytes, changes: Sequence[TrialChange]
+) -> tuple[Mapping[bytes, int], Mapping[bytes, int]]:
+    """Return gains by account, those that everybody may see and the sealed ones; no zeros."""
+    found: tuple[defaultdict[bytes, int], ...] = (defaultdict(int), defaultdict(int))
+    for one in changes:
+        if one.asset == asset:
+            found[_is_sealed(site, who, one)][one.account] += one.after - one.before
+    open_, sealed = ({k: gain for k, gain in part.items() if gain} for part in found)
+    return open_, sealed
+
+
+def _is_sealed(site: Site, who: Reader, change: TrialChange) -> bool:
+    resource = site.resources.get(change.resource)
+    return (
+        resource is not None
+        and resource.visibility is Visibility.MEMBERS
+        and change.asset != site.network.token
+        and change.account not in who.offices
+    )
+
+
+def _together(sealed: Mapping[bytes, int]) -> list[GainBar]:
+    """Return those whose evidence is sealed as groups that hide each of them."""
+
+    def bar(who: Bar, gains: Sequence[int]) -> GainBar:
+        total = amount_text(sum(gains))
+        return GainBar(who=who, account=None, accounts=len(gains), gain=total)
+
+    more = [gain for gain in sealed.values() if gain > 0]
+    less = [gain for gain in sealed.values() if gain < 0]
+    if all(len(side) >= FEW or not side for side in (more, less)):
+        sides = ((Bar.GAINING, more), (Bar.LOSING, less))
+        return [bar(who, gains) for who, gains in sides if gains]
+    return [bar(Bar.OTHERS, [*more, *less])] if len(sealed) >= FEW else []
+
+
+def _setting(site: Site, one: TrialSetting) -> TrialSettingView:
+    unit = parameters.unit_of(site, one.key)
+    return TrialSettingView(
+        key=one.key,
+        before=[parameters.value_of(site, unit, value) for value in one.before],
+        after=parameters.value_of(site, unit, one.after),
+        read=one.read,
+    )
+
+
+def _epoch(one: TrialEpoch) -> TrialEpochView:
+    return TrialEpochView(
+        epoch=one.epoch,
+        paid_before=amount_text(one.paid_before),
+        paid_after=amount_text(one.paid_after),
+        minted_before=amount_text(one.minted_before),
+        minted_after=amount_text(one.minted_after),
+    )
+
+
+def _view(
+    stage: TrialStage,
+    *,
+    explains: str = "",
+    command: str | None = None,
+    done: int = 0,
+    total: int = 0,
+    outcome: TrialOutcome | None = None,
+    settings: Sequence[TrialSettingView] = (),
+    panels: Sequence[GainPanel] = (),
+    sealed: bool = False,
+) -> BacktestView:
+    return BacktestView(
+        stage=stage,
+        explains=explains,
+        command=command,
+        done=done,
+        total=total,
+        first=None if outcome is None else outcome.first,
+        last=None if outcome is None else outcome.last,
+        begin=None if outcome is None else outcome.begin,
+        settings=list(settings),
+        panels=list(panels),
+        sealed=sealed,
+        epochs=[] if outcome is None else [_epoch(one) for one in outcome.epochs],
+        refused=[] if outcome is None else list(outcome.refused),
+    )
