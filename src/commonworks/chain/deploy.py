@@ -206,7 +206,7 @@ async def _check_plan(
         plan.initial_emission_wei,
         plan.cap_wei,
     )
-    await _check_government(endpoints, deployment)
+    await check_government(endpoints, deployment)
     names = ("network id", "policy of epoch 0", "initial emission", "cap")
     for name, found, wanted in zip(names, await endpoints.run(read), expected, strict=True):
         if found != wanted:
@@ -218,7 +218,7 @@ async def _check_plan(
             )
 
 
-async def _check_government(endpoints: Endpoints, deployment: Deployment) -> None:
+async def check_government(endpoints: Endpoints, deployment: Deployment) -> None:
     """Raise Conflict when a contract names another government than the one deployed with it."""
     at, named = deployment, deployment.government
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,14 +17,14 @@ from commonworks.cli.shell import (
     say,
 )
 from commonworks.errors import InvalidInput
-from commonworks.explorer.alerts.delivery import secret_text
-from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.alerts.rules import SILENT_AFTER_S, Channel, Kind
 from commonworks.explorer.alerts.store import Baseline, Standing
-from commonworks.wiring.explorer.alerting import alert_desk, baseline_now
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import name_of, resolve_account
 from commonworks.wiring.session import open_session
+
+if TYPE_CHECKING:
+    from commonworks.explorer.alerts.desk import AlertDesk
 
 HOUR_S: Final = 3_600
 KINDS: Final = ",".join(Kind)
@@ -78,6 +78,8 @@ async def alerts_add(
         language=language,
         baseline=await _baseline(home),
     )
+    from commonworks.explorer.alerts.delivery import secret_text  # noqa: PLC0415 - see _desk
+
     secret = None if email else secret_text(desk.store.secret_of(made.ident))
     if email:
         say(f"{email} is asked whether it agrees, by the running explorer")
@@ -90,6 +92,8 @@ async def alerts_add(
 
 
 async def _baseline(home: Home) -> Baseline:
+    from commonworks.wiring.explorer.alerting import baseline_now  # noqa: PLC0415 - see _desk
+
     async with open_session(home, say) as session:
         return await baseline_now(session)
 
@@ -102,6 +106,9 @@ def _kinds(text: str) -> frozenset[Kind]:
 
 
 def _desk(home: Home) -> AlertDesk:
+    # Loaded where it is wanted: no other command waits for its libraries.
+    from commonworks.wiring.explorer.alerting import alert_desk  # noqa: PLC0415
+
     home.manifest()  # a folder without a network gets no file
     return alert_desk(home, listens_at="")
 

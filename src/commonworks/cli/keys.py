@@ -23,6 +23,7 @@ from commonworks.cli.shell import (
 )
 from commonworks.crypto.keys import Algorithm
 from commonworks.errors import InvalidInput
+from commonworks.explorer.cells import cell_at, parse_cell, parse_place
 from commonworks.model import (
     Device,
 )
@@ -161,20 +162,28 @@ def device_new(*, name: str, alg: str, lock: bool, home: Home) -> None:
 @click.argument("name")
 @click.option("--owner", required=True, help="Account that owns it.")
 @click.option("--resource", required=True, help="What it contributes to.")
-@click.option("--cell", default="0", help="Coarse H3 cell, hexadecimal.")
+@click.option("--cell", help="Coarse H3 cell, hexadecimal; everybody can see it.  [default: none]")
+@click.option("--place", metavar="LAT,LON", help="Place; only its coarse cell leaves this machine.")
 @home_option
 @asynchronous
-async def device_enrol(*, name: str, owner: str, resource: str, cell: str, home: Home) -> None:
+async def device_enrol(
+    *, name: str, owner: str, resource: str, cell: str | None, place: str | None, home: Home
+) -> None:
     """Enrol a device on chain and bind it to its owner.
 
     Example: commonworks device enrol roof/solar --owner alice --resource energy
+
+    An owner that enrolled the device with its own wallet is given as 0x...: then it is only bound.
     """
-    try:
-        place = int(cell, 16)
-    except ValueError:
-        raise InvalidInput(f"{cell!r} is no H3 cell", hint="write it in hexadecimal") from None
+    if cell is not None and place is not None:
+        raise InvalidInput("give --cell or --place, not both")
+    where = parse_cell(cell or "0")
+    if place is not None:
+        coarse = cell_at(*parse_place(place))
+        say(f"published is only the cell {coarse}, about 5 square kilometres")
+        where = parse_cell(coarse)
     async with open_session(home, say) as session:
-        number, told = await enrol(session, name, owner, resource, place)
+        number, told = await enrol(session, name, owner, resource, where)
     say(told)
     put(str(number))
 
@@ -281,6 +290,7 @@ async def device_show(*, name: str, home: Home, as_json: bool) -> None:
         "name": name,
         "algorithm": key.public.algorithm.name.lower(),
         "key": key.public.thumbprint.hex(),
+        "public_key": "0x" + key.public.raw.hex(),
         "locked": key.encrypted,
         "enrolled": found is not None,
     }

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from commonworks.cli.alerts import alerts
 from commonworks.cli.conformance import conformance
 from commonworks.cli.demo import demo
 from commonworks.cli.economy import economy
@@ -13,6 +14,7 @@ from commonworks.cli.epochs import audit_command, epoch, verdicts
 from commonworks.cli.explorer import explorer
 from commonworks.cli.govern import govern, halt
 from commonworks.cli.index import index
+from commonworks.cli.join import join
 from commonworks.cli.keys import account, device
 from commonworks.cli.logs import log, receipt
 from commonworks.cli.money import claim, deposit, limit, withdraw
@@ -37,6 +39,8 @@ for command in (
     init,
     up,
     explorer,
+    join,
+    alerts,
     account,
     device,
     agent,

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from commonworks.explorer import cells
 from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
 from commonworks.explorer.sessions import Door
@@ -19,7 +20,7 @@ from commonworks.ports import Clock
 from commonworks.resources.base import Resource
 from commonworks.units import WEI_DECIMALS
 
-MAP_RESOLUTION: Final = 7
+MAP_RESOLUTION: Final = cells.MAP_RESOLUTION
 """Finest H3 resolution on the map where policy names none: cells of some 5 square kilometres."""
 
 

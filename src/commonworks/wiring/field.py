@@ -20,8 +20,9 @@ from commonworks.storage.files import FileStore
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring import documents
 from commonworks.wiring.acting import speaking
+from commonworks.wiring.clocks import ReplayClock
 from commonworks.wiring.home import Home
-from commonworks.wiring.records import devices_now
+from commonworks.wiring.records import devices_now, resolve_account
 from commonworks.wiring.session import Session
 
 AGENT: Final = "field"
@@ -203,15 +204,17 @@ async def deliver(session: Session, items: Sequence[Item]) -> str:
 async def enrol(
     session: Session, name: str, owner: str, resource: str, cell: int
 ) -> tuple[int, str]:
-    """Enrol a device of this folder for an account of this folder, and log its binding.
+    """Enrol a device of this folder, and log its binding to its owner.
 
+    Inputs: `owner` is an account of this folder, or any other by its 0x address once that has
+    enrolled the device with its own wallet.
     Returns: the device's id, and a line about its binding.
     """
     home = session.home
     schema_of(session, resource)
     key = home.device_key(name)
     enrolment = Enrolment(key=key.public, resource=resource, cell=cell)
-    address = home.address(owner)
+    address = resolve_account(home, owner)
     device = next(
         (
             held.device
@@ -220,6 +223,11 @@ async def enrol(
         ),
         None,
     )
+    if device is None and owner.startswith("0x"):
+        raise NotFound(
+            f"{owner} has enrolled no device with this key yet",
+            hint="do that with its wallet on the explorer's page /join, then run this again",
+        )
     if device is None:
         async with speaking(session, owner) as speaker:
             members = speaker.members
@@ -330,6 +338,8 @@ async def run_agent(
     session: Session, devices: Sequence[Device], *, once: bool, on_state: Callable[[str], None]
 ) -> None:
     """Sign and deliver until cancelled, or with `once` until everything has its receipt."""
+    if isinstance(session.clock, ReplayClock) and session.embedded is None:
+        session.clock.run()  # a demo's time goes on where another process runs it
     async with open_agent(session, devices) as agent:
         told = ""
         while True:

@@ -56,7 +56,7 @@ function degrees(value, positive, negative, step) {
 }
 
 /** Draw meridians and parallels over what is seen, in steps that leave a few lines. */
-function graticule(shown, lines) {
+export function graticule(shown, lines) {
   lines.clearLayers();
   const bounds = shown.getBounds().pad(0.2);
   const [west, east] = [bounds.getWest(), bounds.getEast()];
