@@ -80,6 +80,7 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "unbonding_started": mark(
             "%(account)s takes %(amount)s out of its bond; it stays at stake until %(ready_at)s."
         ),
+        "unbonded": mark("%(account)s took out its released bond of %(amount)s."),
         "stake_changed": mark("The stake of verifier %(verifier)s is now %(stake)s."),
         "parameter_defined": mark("The parameter %(parameter)s began with the value %(value)s."),
         "parameter_set": mark("The parameter %(parameter)s is %(value)s from epoch %(from)s on."),
@@ -113,6 +114,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "verifier_registered": mark("Verifier registered"),
         "bonded": mark("Bond put up"),
         "unbonding_started": mark("Bond leaving"),
+        "unbonded": mark("Bond taken out"),
         "stake_changed": mark("Stake changed"),
         "parameter_defined": mark("Parameter defined"),
         "parameter_set": mark("Parameter changed"),
@@ -306,7 +308,7 @@ def _from(scene: _Scene) -> Part:
 
 def _amount(scene: _Scene) -> Part:
     row = scene.row
-    bond = row.kind in ("bonded", "unbonding_started")
+    bond = row.kind in ("bonded", "unbonding_started", "unbonded")
     asset = row.asset if row.asset is not None or not bond else scene.site.bond_asset
     value = row.amount if row.amount is not None else _whole(scene, "amount")
     return Part(text=money_text(scene.site, value, asset))

@@ -157,5 +157,4 @@ class MapAnswer(Model):
     type: Literal["FeatureCollection"] = "FeatureCollection"
     features: list[CellFeature]
     resolution: int = Field(description="H3 resolution of the cells.")
-    placed: int = Field(description="Devices on the map.")
     unplaced: int = Field(description="Devices whose owners gave no place.")

@@ -268,7 +268,6 @@ def device_map(
     return MapAnswer(
         features=features,
         resolution=found.resolution,
-        placed=sum(sum(counts.values()) for counts in by_cell.values()),
         unplaced=found.unplaced if resource is None else _unplaced(connection, resource),
     )
 
