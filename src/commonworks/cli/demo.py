@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +14,7 @@ import click
 
 from commonworks.chain.accounts import address_text, list_accounts
 from commonworks.chain.embedded import LABEL
+from commonworks.cli.explorer import explorer_options, exploring
 from commonworks.cli.shell import (
     Bar,
     amount,
@@ -76,6 +79,7 @@ WEI_DECIMALS: Final = 18
 )
 @click.option("--honest", is_flag=True, help="Leave the cheaters out.")
 @click.option("--serve/--no-serve", default=True, help="Keep running after the replay.")
+@explorer_options
 @json_option
 @asynchronous
 async def demo(
@@ -89,6 +93,8 @@ async def demo(
     profile: str,
     honest: bool,
     serve: bool,
+    show: bool,
+    explorer_port: int | None,
     as_json: bool,
 ) -> None:
     """Let a street run its own network: real data, real contracts, cheaters included.
@@ -107,7 +113,16 @@ async def demo(
         cheaters=not honest,
         profile=Profile(profile),
     )
-    await play(home, settings, speed=speed, serve=serve, as_json=as_json)
+    shown = Shown(explorer=show and serve, port=explorer_port)
+    await play(home, settings, speed=speed, serve=serve, as_json=as_json, shown=shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Whether and where a demo is shown in a browser."""
+
+    explorer: bool
+    port: int | None
 
 
 def fresh_folder() -> Path:
@@ -116,11 +131,18 @@ def fresh_folder() -> Path:
 
 
 async def play(
-    home: Home, settings: DemoSettings, *, speed: float, serve: bool, as_json: bool
+    home: Home, settings: DemoSettings, *, speed: float, serve: bool, as_json: bool, shown: Shown
 ) -> None:
     """Run a demo to its end and show it; keep its network running where `serve` says so."""
     say(f"A demo network in {home.path} (seed {settings.seed}; {LABEL})")
-    async with open_demo(home, settings, lambda text: say(f"  {text}")) as running:
+    async with AsyncExitStack() as stack:
+        opened = open_demo(home, settings, lambda text: say(f"  {text}"))
+        running = await stack.enter_async_context(opened)
+        url = None
+        if shown.explorer:
+            site = exploring(running.session, port=shown.port)
+            url = await stack.enter_async_context(site)
+            say(f"  watch it in a browser: {url}")
         _introduce(running)
         lines: list[EpochLine] = []
         bar = Bar("replaying 1 day" if settings.days == 1 else f"replaying {settings.days} days")
@@ -137,7 +159,7 @@ async def play(
         if as_json:
             put_json(_document(running, lines, claim))
         if serve:
-            await _serve(running)
+            await _serve(running, url)
 
 
 def _names(home: Home, running: Demo) -> dict[bytes, str]:
@@ -265,12 +287,14 @@ def _epoch_document(resources: Mapping[str, Resource], line: EpochLine) -> dict[
     }
 
 
-async def _serve(running: Demo) -> None:
+async def _serve(running: Demo, url: str | None) -> None:
     """Keep the network running at the pace of real time."""
     if running.session.embedded is None:
         raise InvalidInput("the chain of a demo runs in its own process")
     say()
     say(f"The network keeps running. chain {running.session.embedded.endpoint}")
+    if url is not None:
+        say(f"explorer {url}   open it in a browser")
     say(f"gateway {running.nodes.gateway_url}   Ctrl-C stops it; nothing is lost.")
     running.clock.run()
     await keep_running(running.nodes, lambda line: say(f"  {line}"))

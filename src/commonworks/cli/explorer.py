@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import click
 
 from commonworks.cli.shell import asynchronous, home_option, program, say
-from commonworks.wiring.explorer.running import Place, run_explorer
 from commonworks.wiring.home import Home
-from commonworks.wiring.session import open_session
+from commonworks.wiring.session import Session, open_session
+
+PORT: Final = click.IntRange(0, 65_535)
+
+
+def explorer_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --explorer/--no-explorer and --explorer-port."""
+    command = click.option(
+        "--explorer-port",
+        type=PORT,
+        help="Port of the explorer; 0 takes a free one.  [default: the one that it had before]",
+    )(command)
+    return click.option(
+        "--explorer/--no-explorer",
+        "show",
+        default=True,
+        help="Show the network to people on this machine, in a browser.",
+    )(command)
+
+
+@asynccontextmanager
+async def exploring(
+    session: Session,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    hosts: tuple[str, ...] = (),
+    names: bool | None = None,
+    reader: str | None = None,
+) -> AsyncIterator[str]:
+    """Run the explorer of an opened network until the block is left; the value is its URL."""
+    # Loaded where it is wanted: no other command waits for its libraries.
+    from commonworks.wiring.explorer.running import Place, run_explorer  # noqa: PLC0415
+
+    place = Place(
+        host=host,
+        port=port,
+        hosts=frozenset(hosts),
+        names=session.manifest.demo if names is None else names,
+        reader=reader,
+        command=program(),
+    )
+    async with run_explorer(session, place, lambda line: say(f"  {line}")) as url:
+        yield url
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=PORT,
     help="Port; 0 takes a free one.  [default: the one that this network's explorer had before]",
 )
 @click.option(
@@ -49,15 +94,9 @@ async def explorer(
 
     It reads chain and logs, holds no key, and may run beside `commonworks up` or elsewhere.
     """
-    async with open_session(home, say) as session:
-        place = Place(
-            host=host,
-            port=port,
-            hosts=frozenset(hosts),
-            names=session.manifest.demo if names is None else names,
-            reader=reader,
-            command=program(),
-        )
-        async with run_explorer(session, place, lambda line: say(f"  {line}")) as url:
-            say(f"explorer {url}   Ctrl-C stops it; nothing is lost.")
-            await asyncio.Event().wait()
+    async with (
+        open_session(home, say) as session,
+        exploring(session, host=host, port=port, hosts=hosts, names=names, reader=reader) as url,
+    ):
+        say(f"explorer {url}   Ctrl-C stops it; nothing is lost.")
+        await asyncio.Event().wait()

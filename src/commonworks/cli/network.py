@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,8 @@ import click
 from commonworks.chain.accounts import address_bytes
 from commonworks.chain.embedded import LABEL
 from commonworks.chain.manifest import EPOCH_LENGTH_MIN_S
-from commonworks.cli.demo import play
+from commonworks.cli.demo import Shown, play
+from commonworks.cli.explorer import explorer_options, exploring
 from commonworks.cli.shell import (
     Bar,
     amount,
@@ -189,20 +191,27 @@ def _overrides(settings: tuple[str, ...], home: Home) -> dict[str, int]:
 
 @click.command()
 @click.option("--speed", type=click.FloatRange(min=0), default=0.0, help="Of a demo's replay.")
+@explorer_options
 @home_option
 @asynchronous
-async def up(*, speed: float, home: Home) -> None:
-    """Run the network of a folder: chain, gateway, verifier. Ctrl-C stops it; nothing is lost.
+async def up(*, speed: float, show: bool, explorer_port: int | None, home: Home) -> None:
+    """Run the network of a folder: chain, gateway, verifier, explorer. Ctrl-C stops it all.
 
-    A demo goes on where it was.
+    Nothing is lost by stopping it. A demo goes on where it was.
     """
     if home.is_demo():
         known = DemoSettings.read(home.demo_settings())
-        await play(home, known, speed=speed, serve=True, as_json=False)
+        shown_at = Shown(explorer=show, port=explorer_port)
+        await play(home, known, speed=speed, serve=True, as_json=False, shown=shown_at)
         return
-    async with open_session(home, say) as session, run_nodes(session) as nodes:
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session(home, say))
+        nodes = await stack.enter_async_context(run_nodes(session))
         label = f" ({LABEL})" if session.embedded is not None else ""
         say(f"{session.manifest.name}: chain {session.endpoints[0]}{label}")
+        if show:
+            url = await stack.enter_async_context(exploring(session, port=explorer_port))
+            say(f"explorer {url}")
         say(f"gateway {nodes.gateway_url}   Ctrl-C stops it; nothing is lost.")
         shown = len(nodes.verifier.view.finalised)
 

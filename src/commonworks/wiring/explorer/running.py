@@ -15,6 +15,7 @@ from commonworks.errors import CommonworksError, Conflict
 from commonworks.explorer.app import build_app
 from commonworks.explorer.index.engine import open_index
 from commonworks.explorer.index.follow import Follower
+from commonworks.explorer.ports import Archive
 from commonworks.explorer.site import Site
 from commonworks.storage.files import FileStore
 from commonworks.transport.asgi import App
@@ -24,9 +25,10 @@ from commonworks.wiring.explorer.alerting import alert_desk, telling
 from commonworks.wiring.explorer.archive import open_archive
 from commonworks.wiring.explorer.backtests import backtests_of
 from commonworks.wiring.explorer.council import ChainCouncil
-from commonworks.wiring.explorer.desk import desk_of
+from commonworks.wiring.explorer.desk import ChainDesk
 from commonworks.wiring.explorer.ledger import ChainLedger
 from commonworks.wiring.explorer.site import Adapters, folder_of, index_of, site_for
+from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.founding import free_port
 from commonworks.wiring.session import Session
 
@@ -82,7 +84,7 @@ async def run_explorer(
                 archive=archive,
                 ledger=ChainLedger(endpoints, session.deployment),
                 council=council,
-                desk=desk_of(session, endpoints, archive),
+                desk=_desk(session, endpoints, archive),
                 backtests=backtests,
             ),
             command=place.command,
@@ -101,7 +103,6 @@ async def run_explorer(
         )
         url = await _serve(stack, site, place, port, may_move=place.port is None)
         site.alerts = alert_desk(session.home, listens_at=url)
-        stack.callback(site.alerts.store.close)
         told = _Told(on_trouble)
         await stack.enter_async_context(telling(site, site.alerts, told.line))
         await stack.enter_async_context(_following(session, follower, told))
@@ -109,9 +110,26 @@ async def run_explorer(
         yield url
 
 
+def _desk(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk:
+    speller = Speller(
+        deployment=session.deployment,
+        token_symbol=session.manifest.token_symbol,
+        currency_code=session.network.currency_code,
+        currency_decimals=session.manifest.currency_decimals,
+    )
+    return ChainDesk(
+        endpoints,
+        session.deployment,
+        archive=archive,
+        clock=session.clock,
+        resources=session.resources,
+        speller=speller,
+    )
+
+
 def _lock(folder: Path) -> FileStore:
     try:
-        return FileStore(folder)
+        return FileStore(folder, exclusive=True)
     except Conflict:
         known = folder / PORT
         at = f" at port {known.read_text().strip()}" if known.exists() else ""
