@@ -1,6 +1,9 @@
 // What every page does with a script: local times, copying, light and dark.
 
-const LANGUAGE = document.documentElement.lang || "en";
+const PAGE = document.documentElement.lang || "en";
+
+/** The reader's own form of the page's language: British dates for a British reader. */
+export const LANGUAGE = navigator.languages.find((tag) => tag.split("-")[0] === PAGE) ?? PAGE;
 
 /** Show every <time> below `root` in the reader's own zone; UTC stays in its title. */
 export function localTimes(root = document) {

@@ -48,6 +48,10 @@ function withUnit(value, one) {
   return one.unit ? `${number(value, one.digits)} ${one.unit}` : number(value, one.digits);
 }
 
+function named(spec) {
+  return Boolean(spec.names?.length);
+}
+
 function numeric(value) {
   return value === null || value === undefined || value === "" ? null : Number(value);
 }
@@ -122,17 +126,16 @@ function xAxis(spec, look, narrow) {
     axisLine: { lineStyle: { color: look.line } }, axisTick: { show: false },
     splitLine: { show: false },
   };
-  const label = {
-    color: look.soft, hideOverlap: true, fontSize: narrow ? 11 : 12, alignMinLabel: "left",
-    alignMaxLabel: "right",
-  };
-  if (spec.names) {
+  const label = { color: look.soft, hideOverlap: true, fontSize: narrow ? 11 : 12 };
+  if (named(spec)) {
     const axisLabel = { ...label, overflow: "truncate", width: narrow ? 64 : 110 };
     return { type: "category", data: spec.names, ...shared, axisLabel };
   }
   return {
     type: "time", ...shared, splitNumber: narrow ? 3 : 6,
-    axisLabel: { ...label, formatter: timeLabels(spec.at) },
+    axisLabel: {
+      ...label, alignMinLabel: "left", alignMaxLabel: "right", formatter: timeLabels(spec.at),
+    },
   };
 }
 
@@ -158,7 +161,7 @@ function points(spec, one, sign) {
   const alone = (place) => values[place] !== null && (values[place - 1] ?? null) === null
     && (values[place + 1] ?? null) === null;
   return values.map((value, place) => ({
-    value: spec.names ? value : [spec.at[place] * 1000, value],
+    value: named(spec) ? value : [spec.at[place] * 1000, value],
     symbol: alone(place) ? "circle" : "none", symbolSize: 5,
   }));
 }
@@ -183,9 +186,9 @@ function marksOf(spec, look) {
   if (!spec.marks?.length) return undefined;
   return {
     silent: true, symbol: "none", lineStyle: { color: look.soft, type: "dotted" },
-    label: { color: look.soft, fontSize: 11, position: "insideEndTop" },
+    label: { color: look.soft, fontSize: 11, position: "end", distance: 3 },
     data: spec.marks.map((mark) => ({
-      xAxis: spec.names ? mark.name : mark.at * 1000, label: { formatter: mark.label },
+      xAxis: named(spec) ? mark.name : mark.at * 1000, label: { formatter: mark.label },
     })),
   };
 }
@@ -217,7 +220,7 @@ function plain(spec, look, narrow) {
 /** Return what is said beside the pointer: the moment, and each series there. */
 function hint(spec, items) {
   const place = items[0]?.dataIndex ?? 0;
-  const lines = [spec.names ? spec.names[place] : momentOf(spec.at, place)];
+  const lines = [named(spec) ? spec.names[place] : momentOf(spec.at, place)];
   for (const one of spec.series) {
     const value = numeric(one.values[place]);
     const said = value === null ? "–" : withUnit(value, one);
@@ -245,9 +248,12 @@ function flow(spec, look, narrow) {
   // both sides have names of their own, so that whoever gives and takes is no circle
   const sides = [["<", 0], [">", 1]].map(([mark, side]) => [...new Set(links.map((link) => link[side]))]
     .map((name) => ({ mark, side, name })));
-  const total = (mark, side, name) => links.filter((link) => link[side] === name)
+  const total = (side, name) => links.filter((link) => link[side] === name)
     .reduce((sum, link) => sum + numeric(link[2]), 0);
-  const gap = rowsOf(spec) > FLOW_ROWS_PLAIN ? " · " : "\n";
+  const dense = rowsOf(spec) > FLOW_ROWS_PLAIN;
+  // what does not fit beside a thin ribbon is left to the pointer and to the table
+  const said = (name, sum) => (dense && narrow ? name
+    : `${name}${dense ? " · " : "\n"}${withUnit(sum, spec)}`);
   const tone = new Map([...new Set(links.flatMap((link) => [link[0], link[1]]))]
     .map((name, place) => [name, look.tones[place % TONES]]));
   return {
@@ -258,15 +264,15 @@ function flow(spec, look, narrow) {
         : `${data.words}\n${withUnit(data.total, spec)}`),
     }),
     series: [{
-      type: "sankey", left: 2, right: 2, top: 6, bottom: 6, nodeWidth: 12, nodeGap: narrow ? 14 : 18,
+      type: "sankey", left: 2, right: 2, top: 6, bottom: 6, nodeWidth: 12, nodeGap: dense ? 24 : 16,
       draggable: false, emphasis: { focus: "none", disabled: true }, layoutIterations: 24,
       data: sides.flat().map(({ mark, side, name }) => ({
-        name: mark + name, words: name, total: total(mark, side, name), depth: side,
+        name: mark + name, words: name, total: total(side, name), depth: side,
         itemStyle: { color: tone.get(name), borderWidth: 0 },
         label: {
           position: side ? "left" : "right", align: side ? "right" : "left", color: look.ink,
-          fontSize: narrow ? 12 : 13, lineHeight: 17, overflow: "break", width: narrow ? 120 : 220,
-          formatter: `${name}${gap}${withUnit(total(mark, side, name), spec)}`,
+          fontSize: narrow ? 12 : 13, lineHeight: 17, overflow: dense ? "truncate" : "break", width: narrow ? 120 : 260,
+          formatter: said(name, total(side, name)),
         },
       })),
       links: links.map(([from, to, value]) => ({

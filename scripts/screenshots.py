@@ -1,0 +1,185 @@
+"""Pictures of every page of the explorer, from a demo network, into docs/screenshots.
+
+Each page as a wide light and a narrow dark picture; `--all` adds the other two combinations,
+`--url` looks at an explorer that runs already, `--out` writes elsewhere. Prints one line a picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+from playwright.async_api import Browser, Page, async_playwright
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+TARGET: Final = ROOT / "docs" / "screenshots"
+READY: Final = re.compile(r"^explorer (http://\S+)")
+FLAGS: Final = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+WIDE: Final = {"width": 1280, "height": 900}
+NARROW: Final = {"width": 390, "height": 844}
+HEIGHT_MAX: Final = 4_000
+"""Longest picture, pixels of a page: what follows looks like what came before."""
+COLOURS: Final = 192
+
+
+def chromium() -> str:
+    """Return the browser's path; exits with what to do where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    sys.exit("no Chromium: sudo apt install chromium")
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """Run a demo network and yield its explorer's URL once the days are settled."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            Path(sys.executable).with_name("commonworks"), "demo", "--home", f"{folder}/street",
+            "--explorer-port", "0",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                yield _url(process)
+            finally:
+                process.terminate()
+                process.wait()
+
+
+def _url(process: subprocess.Popen[str]) -> str:
+    stream = process.stderr
+    for line in stream if stream is not None else ():
+        if found := READY.match(line):
+            return found[1]
+    sys.exit("the demo ended before its explorer was there")
+
+
+def get(url: str) -> Any:
+    """Return an answer of the API."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def places(url: str) -> dict[str, str]:
+    """Return every page worth a picture: its name and its address."""
+    api = f"{url}/api/v1"
+    rejected = get(f"{api}/statements?outcome=rejected&limit=1")["items"][0]
+    device = rejected["device"]["device"] if rejected["device"] else 1
+    epoch = max(row["epoch"] for row in get(f"{api}/epochs")["items"] if row["state"] != "open")
+    resource = get(f"{api}/resources")
+    name = (resource["items"] if isinstance(resource, dict) else resource)[0]["name"]
+    who = get(f"{api}/accounts?limit=1")["items"][0]["party"]["address"]
+    key = "quorum_ppm"
+    gateway = get(f"{api}/nodes")["gateways"][0]["log_id"]
+    leaf = get(f"{api}/epochs/{epoch}/payouts?limit=1")["items"][0]
+    payout = f"{epoch}/{leaf['asset']}/{leaf['account']['address']}"
+    return {
+        "overview": "/",
+        "devices": "/devices",
+        "device": f"/devices/{device}",
+        "statements": "/statements?outcome=rejected",
+        "statement": f"/statements/{rejected['identity'].removeprefix('0x')}",
+        "reasons": "/reasons",
+        "epochs": "/epochs",
+        "epoch": f"/epochs/{epoch}",
+        "resource": f"/resources/{name}",
+        "accounts": "/accounts",
+        "account": f"/accounts/{who}",
+        "governance": "/governance",
+        "parameters": "/parameters",
+        "parameter": f"/parameters/{key}",
+        "nodes": "/nodes",
+        "gateway": f"/nodes/gateways/{gateway}",
+        "activity": "/activity",
+        "search": "/search?q=house",
+        "proof-receipt": f"/proofs/receipt/{rejected['identity'].removeprefix('0x')}",
+        "proof-payout": f"/proofs/payout/{payout}",
+        "session": "/session",
+        "join": "/join",
+        "alerts": "/alerts",
+        "not-found": "/nothing-here",
+    }
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """Yield a headless Chromium."""
+    async with async_playwright() as play:
+        started = await play.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+async def shoot(page: Page, url: str, target: Path) -> None:
+    """Write one page as a small PNG."""
+    await page.goto(url, wait_until="load")
+    await page.wait_for_timeout(700)  # charts draw after they were laid out
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    size = page.viewport_size or WIDE
+    clip = {"x": 0, "y": 0, "width": size["width"], "height": min(height, HEIGHT_MAX)}
+    await page.screenshot(path=target, full_page=True, clip=clip)
+    with Image.open(target) as picture:
+        picture.convert("RGB").quantize(COLOURS).save(target, optimize=True)
+
+
+async def run(url: str, target: Path, everything: bool, only: str) -> None:
+    """Write all pictures."""
+    target.mkdir(parents=True, exist_ok=True)
+    pages = {
+        name: path for name, path in places(url).items() if not only or name in only.split(",")
+    }
+    looks = [("wide", WIDE, "light"), ("narrow", NARROW, "dark")]
+    if everything:
+        looks += [("wide", WIDE, "dark"), ("narrow", NARROW, "light")]
+    async with browser() as opened:
+        for form, size, scheme in looks:
+            context = await opened.new_context(
+                viewport=size,
+                color_scheme=scheme,
+                locale="en-GB",
+                timezone_id="Europe/Berlin",
+                reduced_motion="reduce",
+            )
+            page = await context.new_page()
+            for name, path in pages.items():
+                file = target / f"{name}-{form}-{scheme}.png"
+                await shoot(page, url + path, file)
+                print(f"{file.name}: {file.stat().st_size // 1024} KiB")
+            await context.close()
+
+
+def main() -> None:
+    """Read the command line and write the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", help="An explorer that runs already.")
+    parser.add_argument("--out", type=Path, default=TARGET)
+    parser.add_argument("--all", action="store_true", help="Every page in all four looks.")
+    parser.add_argument("--only", default="", help="Names of pages, with commas.")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.url:
+        asyncio.run(run(given.url, given.out, given.all, given.only))
+        return
+    with demo() as url:
+        asyncio.run(run(url, given.out, given.all, given.only))
+
+
+if __name__ == "__main__":
+    main()
