@@ -53,9 +53,9 @@ class ChartSeries(Model):
 
 
 class ChartMark(Model):
-    """An upright line at a moment."""
+    """An upright line at a name."""
 
-    at: Time
+    name: str
     label: str
 
 
@@ -64,6 +64,7 @@ class Chart(Model):
 
     kind: PictureKind
     at: list[Time] = Field(default=[], description="Moments, for what is drawn over time.")
+    names: list[str] = Field(default=[], description="One for each place, instead of moments.")
     series: list[ChartSeries] = Field(default=[])
     links: list[tuple[str, str, str]] = Field(
         default=[], description="Source, target and how much flows, in the unit."

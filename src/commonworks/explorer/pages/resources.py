@@ -13,7 +13,6 @@ from commonworks.explorer.models.resources import Chart, ResourceSeries
 from commonworks.explorer.queries import resources as queries
 from commonworks.explorer.queries.tables import series_chart
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
-from commonworks.explorer.web.i18n import gettext as _
 from commonworks.explorer.web.model import NUMBER_MAX
 from commonworks.explorer.web.templating import render
 from commonworks.resources.base import Visibility
@@ -77,4 +76,4 @@ def _over_time(series: ResourceSeries | None, number: int) -> Chart | None:
     """Draw a total over time, where there is more than one epoch to compare."""
     if series is None or len(series.points) < ENOUGH_POINTS:
         return None
-    return series_chart(series, number, _("Epoch %(number)s", number=number))
+    return series_chart(series, number)

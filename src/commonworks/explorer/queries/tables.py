@@ -245,12 +245,13 @@ def _name(
     return str(cell)
 
 
-def series_chart(series: ResourceSeries, marked: int | None, mark: str) -> Chart:
+def series_chart(series: ResourceSeries, marked: int) -> Chart:
     """Draw a total epoch by epoch, one of them marked."""
     column = series.column
+    names = {p.epoch: gettext("Epoch %(number)s", number=p.epoch) for p in series.points}
     return Chart(
         kind=PictureKind.BARS,
-        at=[point.start for point in series.points],
+        names=list(names.values()),
         series=[
             ChartSeries(
                 label=column.words,
@@ -259,5 +260,5 @@ def series_chart(series: ResourceSeries, marked: int | None, mark: str) -> Chart
                 values=[shifted(int(point.value), column.scale) for point in series.points],
             )
         ],
-        marks=[ChartMark(at=p.start, label=mark) for p in series.points if p.epoch == marked],
+        marks=[ChartMark(name=names[marked], label=names[marked])] if marked in names else [],
     )

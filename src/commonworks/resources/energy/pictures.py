@@ -174,7 +174,8 @@ PICTURES: Final = (
         kind=PictureKind.BARS,
         title="The feeder's check",
         explains="By how much the meters claimed more (above zero) or less than the feeder saw. "
-        "Between the lines the meters' accuracy explains it; what is above zero is cut.",
+        "Between the lines the meters' accuracy explains it; what is above zero is cut. A gap: "
+        "the feeder was silent.",
         table="balance",
         x="start_s",
         series=(

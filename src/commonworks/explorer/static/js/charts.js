@@ -73,8 +73,8 @@ function colours() {
 function inWords(spec) {
   if (spec.summary) return spec.summary;
   if (spec.kind === "flow") {
-    return spec.links.map(([from, to, value]) => `${from} → ${to}: ${withUnit(numeric(value), spec)}`)
-      .join("; ");
+    return spec.links
+      .map(([from, to, value]) => `${from} → ${to}: ${withUnit(numeric(value), spec)}`).join("; ");
   }
   return spec.series.map((one) => {
     const values = one.values.map(numeric).filter((value) => value !== null);
@@ -177,7 +177,9 @@ function drawnSeries(spec, one, place, look, sign = 1) {
   if (kind === "bars") return { ...shared, type: "bar", barMaxWidth: 28, barMinWidth: 1, z: 2 };
   return {
     ...shared, type: "line", connectNulls: false, z: kind === "area" ? 2 : 3,
-    lineStyle: { color: colour, width: kind === "area" ? 1.25 : 2, type: one.mirrored ? "dashed" : "solid" },
+    lineStyle: {
+      color: colour, width: kind === "area" ? 1.25 : 2, type: one.mirrored ? "dashed" : "solid",
+    },
     areaStyle: kind === "area" ? { color: colour, opacity: 0.28 } : undefined,
   };
 }
@@ -246,8 +248,9 @@ function rowsOf(spec) {
 function flow(spec, look, narrow) {
   const links = spec.links.filter((link) => numeric(link[2]) > 0);
   // both sides have names of their own, so that whoever gives and takes is no circle
-  const sides = [["<", 0], [">", 1]].map(([mark, side]) => [...new Set(links.map((link) => link[side]))]
-    .map((name) => ({ mark, side, name })));
+  const sides = [["<", 0], [">", 1]].map(
+    ([mark, side]) => [...new Set(links.map((link) => link[side]))]
+      .map((name) => ({ mark, side, name })));
   const total = (side, name) => links.filter((link) => link[side] === name)
     .reduce((sum, link) => sum + numeric(link[2]), 0);
   const dense = rowsOf(spec) > FLOW_ROWS_PLAIN;
@@ -271,7 +274,8 @@ function flow(spec, look, narrow) {
         itemStyle: { color: tone.get(name), borderWidth: 0 },
         label: {
           position: side ? "left" : "right", align: side ? "right" : "left", color: look.ink,
-          fontSize: narrow ? 12 : 13, lineHeight: 17, overflow: dense ? "truncate" : "break", width: narrow ? 120 : 260,
+          fontSize: narrow ? 12 : 13, lineHeight: 17, width: narrow ? 120 : 260,
+          overflow: dense ? "truncate" : "break",
           formatter: said(name, total(side, name)),
         },
       })),
