@@ -167,7 +167,7 @@ def compose(
     """Return the message that a wallet signs to sign in."""
     return "\n".join(
         (
-            f"{scheme}://{host}{_HEAD}",
+            f"{host}{_HEAD}",
             to_checksum_address(account),
             "",
             statement,

@@ -37,7 +37,6 @@ from commonworks.units import WEI_DECIMALS
 from commonworks.wiring.explorer.refusals import in_plain_words
 from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.explorer.wishes import Wish
-from commonworks.wiring.session import Session
 
 RAW_BYTES_MAX: Final = 60_000
 """Longest signed transaction that is passed on; an enrolment of many devices fits."""
@@ -273,7 +272,9 @@ class ChainDesk:
         if item.results(answer)[0] == 0:
             raise Conflict(
                 gettext("This account had no votes when this vote began."),
-                hint=gettext("Votes count from the moment they are delegated, also to oneself."),
+                hint=gettext(
+                    "Votes count as they were then: what came later, or was lent, does not."
+                ),
             )
         return [call]
 
@@ -378,23 +379,6 @@ class ChainDesk:
         """Return the time that the next block will not be far from."""
         block = await self._endpoints.run(lambda endpoint: endpoint.block("latest"))
         return max(self._clock.now(), int_of(block["timestamp"]))
-
-
-def desk_of(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk:
-    """Return the desk of an opened network."""
-    return ChainDesk(
-        endpoints,
-        session.deployment,
-        archive=archive,
-        clock=session.clock,
-        resources=tuple(session.resources),
-        speller=Speller(
-            deployment=session.deployment,
-            token_symbol=session.manifest.token_symbol,
-            currency_code=session.network.currency_code,
-            currency_decimals=session.manifest.currency_decimals,
-        ),
-    )
 
 
 def _raw(call: Call) -> RawCall:

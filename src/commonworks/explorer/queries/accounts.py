@@ -1,0 +1,300 @@
+"""Accounts: who takes part, what the Vault holds for them, what each epoch added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, union
+
+from commonworks.errors import InvalidInput
+from commonworks.explorer.index.schema import (
+    AMOUNT_DIGITS,
+    device,
+    epoch,
+    movement,
+    payee,
+    payout,
+    vote,
+)
+from commonworks.explorer.index.schema import parameter_change as change
+from commonworks.explorer.models.accounts import (
+    AccountDetail,
+    AccountRow,
+    ActKind,
+    ActView,
+    AssetName,
+    Books,
+    WalletBalances,
+)
+from commonworks.explorer.ports import Balances, Claimable
+from commonworks.explorer.queries.commands import command_line
+from commonworks.explorer.queries.sums import chunked_sum, combined
+from commonworks.explorer.site import Site
+from commonworks.explorer.web.model import address_text, amount_text, party
+from commonworks.explorer.web.pagination import Page, decode_cursor, encode_cursor
+
+ADDRESS_BYTES: Final = 20
+
+HOLD: Final = "hold_s"
+"""Parameter: how long a final root waits before it can be claimed against."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainNow:
+    """What the chain answered about an account; None where it did not answer."""
+
+    balances: Balances | None
+    claimable: Claimable | None
+    answered: bool
+    """Whether `claimable` is the chain's answer."""
+    sale: int | None
+    """Currency that selling all its tokens brings."""
+
+
+def assets(site: Site) -> Mapping[AssetName, bytes]:
+    """Return the assets of a network, the one that pays people first."""
+    both = {AssetName.CURRENCY: site.network.currency, AssetName.TOKEN: site.network.token}
+    return both
+
+
+def default_asset(site: Site) -> AssetName:
+    """Return what lists are sorted by unless asked: what everybody who works earns."""
+    return AssetName.TOKEN if site.mints else AssetName.CURRENCY
+
+
+# --- the list -------------------------------------------------------------------------------------
+
+
+def accounts(
+    connection: Connection, site: Site, by: AssetName, *, limit: int, cursor: str | None
+) -> Page[AccountRow]:
+    """Return everybody who owns devices, is paid or deposited; most earned in an asset first.
+
+    Whoever has no leaf in that asset comes after all who have, in the order of addresses.
+    """
+    asset = assets(site)[by]
+    after = _place(cursor)
+    found: list[bytes] = []
+    keys: list[tuple[int, str, bytes]] = []
+    if after is None or after[0] == 1:
+        for row in _with_leaf(connection, asset, limit + 1, after):
+            found.append(row.account)
+            keys.append((1, str(row.earned), row.account))
+    missing = limit + 1 - len(found)
+    if missing > 0:
+        last = after[2] if after is not None and after[0] == 0 else b""
+        for account in _without_leaf(connection, asset, missing, last):
+            found.append(account)
+            keys.append((0, "", account))
+    more = len(found) > limit
+    return Page[AccountRow](
+        items=_rows(connection, site, found[:limit]),
+        next=encode_cursor(*keys[limit - 1]) if more else None,
+    )
+
+
+def _place(cursor: str | None) -> tuple[int, str, bytes] | None:
+    """Return where the list goes on: whether with a leaf, what it earned, which account."""
+    after = decode_cursor(cursor, int, str, bytes)
+    if after is None:
+        return None
+    kind, earned, account = after
+    digits = str(earned) or "0"
+    plain = len(digits) <= AMOUNT_DIGITS and digits.isascii() and digits.isdecimal()
+    if kind not in (0, 1) or not plain or int(digits) >= 2**256 or len(account) != ADDRESS_BYTES:
+        raise InvalidInput("the cursor is not one that this list gave", hint="begin without one")
+    return kind, digits, account
+
+
+def _with_leaf(
+    connection: Connection, asset: bytes, count: int, after: tuple[Any, ...] | None
+) -> Sequence[Any]:
+    """Read newest leaves by what they earned: an account's older leaves are passed over."""
+    newer = payout.alias("newer")
+    superseded = exists().where(
+        newer.c.asset == payout.c.asset,
+        newer.c.account == payout.c.account,
+        newer.c.epoch > payout.c.epoch,
+    )
+    terms = [payout.c.asset == asset, ~superseded]
+    if after is not None:
+        earned, account = int(after[1]), after[2]
+        below = payout.c.earned < earned
+        terms.append(or_(below, and_(payout.c.earned == earned, payout.c.account < account)))
+        terms.append(payout.c.earned <= earned)
+    query = select(payout.c.account, payout.c.earned).where(*terms)
+    ordered = query.order_by(payout.c.earned.desc(), payout.c.account.desc()).limit(count)
+    return connection.execute(ordered).all()
+
+
+def _without_leaf(
+    connection: Connection, asset: bytes, count: int, after: bytes
+) -> Sequence[bytes]:
+    other = payout.alias("other")
+    sources = (device.c.owner, movement.c.account, payee.c.account, other.c.account)
+    walks = []
+    for column in sources:
+        leaf = exists().where(payout.c.asset == asset, payout.c.account == column)
+        walk = select(column.label("account")).where(column > after, ~leaf).distinct()
+        walks.append(select(walk.order_by(column).limit(count).subquery()))
+    both = union(*walks).subquery()
+    query = select(both.c.account).order_by(both.c.account).limit(count)
+    return list(connection.execute(query).scalars())
+
+
+def _rows(connection: Connection, site: Site, found: Sequence[bytes]) -> list[AccountRow]:
+    if not found:
+        return []
+    owned = select(device.c.owner, func.count()).where(device.c.owner.in_(found))
+    counts = {row[0]: int(row[1]) for row in connection.execute(owned.group_by(device.c.owner))}
+    earned: dict[tuple[bytes, bytes], int] = {}
+    leaves = select(payout.c.asset, payout.c.account, func.max(payout.c.earned).label("earned"))
+    leaves = leaves.where(payout.c.account.in_(found)).group_by(payout.c.asset, payout.c.account)
+    for row in connection.execute(leaves):  # never falls: the newest is the largest
+        earned[row.asset, row.account] = int(row.earned)
+    token, currency = site.network.token, site.network.currency
+
+    def shown(asset: bytes, account: bytes) -> str | None:
+        value = earned.get((asset, account))
+        return None if value is None else amount_text(value)
+
+    return [
+        AccountRow(
+            account=party(site, account),
+            earned_token=shown(token, account),
+            earned_currency=shown(currency, account),
+            devices=counts.get(account, 0),
+        )
+        for account in found
+    ]
+
+
+# --- one account ----------------------------------------------------------------------------------
+
+
+def account_detail(
+    connection: Connection, site: Site, account: bytes, now: ChainNow, viewer: bytes | None
+) -> AccountDetail:
+    """Return an account; one that nobody ever heard of has nothing anywhere."""
+    books = [
+        _books(connection, site, name, asset, account, now) for name, asset in assets(site).items()
+    ]
+    return AccountDetail(
+        account=party(site, account),
+        books=books,
+        wallet=_wallet(now),
+        claimable_epoch=None if now.claimable is None else now.claimable.epoch,
+        devices=_count(connection, device.c.owner == account),
+        payee_of=_count(connection, payee.c.account == account),
+        votes_cast=_count(connection, vote.c.voter == account),
+        acts=_acts(site, account, books, now),
+        yours=viewer == account,
+    )
+
+
+def _books(
+    connection: Connection, site: Site, name: AssetName, asset: bytes, account: bytes, now: ChainNow
+) -> Books:
+    deposited, claimed, withdrawn = (
+        moved(connection, account, asset, kind) for kind in ("deposit", "claim", "withdrawn")
+    )
+    earned, spent = leaf_at(connection, account, asset, None)
+    claimable = pending = None
+    if now.answered:
+        until = -1 if now.claimable is None else now.claimable.epoch
+        reached, _ = leaf_at(connection, account, asset, until)
+        claimable = max(0, reached - claimed)
+        pending = earned - max(reached, claimed)
+    symbol, decimals = site.asset(asset)
+    return Books(
+        asset=name,
+        address=address_text(asset),
+        symbol=symbol,
+        decimals=decimals,
+        deposited=amount_text(deposited),
+        spent=amount_text(spent - withdrawn),
+        withdrawn=amount_text(withdrawn),
+        unspent=amount_text(deposited - spent),
+        earned=amount_text(earned - withdrawn),
+        claimed=amount_text(claimed),
+        claimable=None if claimable is None else amount_text(claimable),
+        pending=None if pending is None else amount_text(max(0, pending)),
+        pending_until=_held_until(connection) if pending else None,
+    )
+
+
+def leaf_at(
+    connection: Connection, account: bytes, asset: bytes, last: int | None
+) -> tuple[int, int]:
+    """Return (earned, spent) of an account after an epoch, or now where `last` is None."""
+    terms = [payout.c.asset == asset, payout.c.account == account]
+    if last is not None:
+        terms.append(payout.c.epoch <= last)
+    query = select(payout.c.earned, payout.c.spent).where(*terms)
+    row = connection.execute(query.order_by(payout.c.epoch.desc()).limit(1)).first()
+    return (0, 0) if row is None else (row.earned, row.spent)
+
+
+def moved(connection: Connection, account: bytes, asset: bytes, kind: str) -> int:
+    """Return the sum of an account's movements of a kind in an asset."""
+    query = select(*chunked_sum(movement.c.amount)).where(
+        movement.c.account == account, movement.c.asset == asset, movement.c.kind == kind
+    )
+    return combined(connection.execute(query).one())
+
+
+def _held_until(connection: Connection) -> int | None:
+    """Return when the newest final epoch can be claimed against, unless somebody stops it."""
+    finals = select(epoch.c.epoch, epoch.c.finalised_at).where(epoch.c.finalised_at.is_not(None))
+    newest = connection.execute(finals.order_by(epoch.c.epoch.desc()).limit(1)).first()
+    if newest is None:
+        return None
+    held = select(change.c.value).where(change.c.key == HOLD, change.c.from_epoch <= newest.epoch)
+    hold = connection.execute(held.order_by(change.c.number.desc()).limit(1)).scalar()
+    return int(newest.finalised_at) + int(hold or 0)
+
+
+def _count(connection: Connection, term: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).where(term)).scalar_one())
+
+
+def _wallet(now: ChainNow) -> WalletBalances | None:
+    held = now.balances
+    if held is None:
+        return None
+    return WalletBalances(
+        token=amount_text(held.token),
+        currency=amount_text(held.currency),
+        coin_wei=amount_text(held.coin_wei),
+        votes=amount_text(held.votes),
+        contract=held.contract,
+        sale=None if now.sale is None else amount_text(now.sale),
+    )
+
+
+def _acts(site: Site, account: bytes, books: Sequence[Books], now: ChainNow) -> list[ActView]:
+    """Return what makes sense: nothing is offered that could only fail."""
+    name = site.labels.get(account) or address_text(account)
+    acts: list[ActView] = []
+
+    def add(act: ActKind, asset: AssetName | None, most: int, *words: str) -> None:
+        if most > 0:
+            line = command_line(site, *words)
+            acts.append(ActView(act=act, asset=asset, most=amount_text(most), command=line))
+
+    for one in books:
+        choice = ("--asset", one.asset.value)
+        due = int(one.claimable or 0)
+        add(ActKind.CLAIM, one.asset, due, "claim", "--account", name, *choice)
+    held = now.balances
+    money = books[0]
+    if held is not None and held.currency:
+        words = ("deposit", "AMOUNT", "--account", name)
+        add(ActKind.DEPOSIT, AssetName.CURRENCY, held.currency, *words)
+    back = ("withdraw", "AMOUNT", "--account", name)
+    add(ActKind.WITHDRAW, money.asset, int(money.unspent), *back)
+    if held is not None and site.contracts.router is not None and now.sale is not None:
+        add(ActKind.SELL, AssetName.TOKEN, held.token, "token", "sell", "AMOUNT", "--as", name)
+    return acts
