@@ -12,32 +12,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from browsing import WIDE, Shown, Visit
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SEED = 7
-WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 360, "height": 740}
 ADDRESSES = re.compile(r"chain (?P<chain>http://\S+)|^explorer (?P<explorer>http://\S+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A network that runs, with its explorer."""
-
-    url: str
-    """The explorer."""
-    chain: str
-    """JSON-RPC endpoint of its chain."""
-    home: Path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,26 +80,6 @@ def _addresses(process: subprocess.Popen[str], home: Path) -> Shown:
         if "explorer" in found:
             return Shown(url=found["explorer"], chain=found["chain"], home=home)
     raise AssertionError("the demo ended: " + "".join(said[-20:]))
-
-
-class Visit:
-    """A page, and everything that went wrong on it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.wrong: list[str] = []
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        page.on("requestfailed", self._failed)
-
-    def _said(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.wrong.append(f"{message.type}: {message.text}")
-
-    def _failed(self, request: Any) -> None:
-        # A page that is left ends its stream and what it was loading: nobody's fault.
-        if "ERR_ABORTED" not in (request.failure or ""):
-            self.wrong.append(f"failed: {request.url} {request.failure}")
 
 
 @pytest.fixture
