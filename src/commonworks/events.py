@@ -141,6 +141,14 @@ class UnbondingStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unbonded(Event):
+    """Everything that an operator had asked back was paid out."""
+
+    operator: bytes
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StakeChanged(Event):
     """A verifier's stake is another from now on."""
 

@@ -171,6 +171,11 @@ CASES: list[tuple[str, RawLog, events.Event]] = [
     ),
     (
         "Nodes",
+        log("Unbonded(address,uint256)", [address(A)], ["uint256"], [43]),
+        events.Unbonded(at=AT, operator=A, amount=43),
+    ),
+    (
+        "Nodes",
         log(
             "StakeChanged(address,uint256,uint256)",
             [address(A)],

@@ -42,6 +42,7 @@ from commonworks.events import (
     StakeChanged,
     Tip,
     Transferred,
+    Unbonded,
     UnbondingStarted,
     VerifierRegistered,
     WithdrawalRequested,
@@ -146,6 +147,7 @@ _RULES: Final[Mapping[tuple[str, str], _Rule]] = {
     ("Nodes", "VerifierRegistered"): _rule(VerifierRegistered, "operator name endpoint"),
     ("Nodes", "Bonded"): _rule(Bonded, "operator amount"),
     ("Nodes", "UnbondingStarted"): _rule(UnbondingStarted, "operator amount ready_at=readyAt"),
+    ("Nodes", "Unbonded"): _rule(Unbonded, "operator amount"),
     ("Nodes", "StakeChanged"): _rule(StakeChanged, "operator stake total=totalStake"),
     ("Policy", "ParameterDefined"): _rule(
         ParameterDefined, "key value minimum=min maximum=max from_epoch=fromEpoch"

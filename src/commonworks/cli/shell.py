@@ -17,7 +17,7 @@ from commonworks.cli import INTERRUPTED
 from commonworks.errors import CODES, CommonworksError, InvalidInput, Unavailable, exit_code
 from commonworks.resources.base import Table
 from commonworks.wiring.home import Home
-from commonworks.wiring.words import amount as amount  # what commands take from here
+from commonworks.wiring.words import amount as amount  # noqa: PLC0414 - commands take it from here
 
 P = ParamSpec("P")
 

@@ -9,6 +9,7 @@ from commonworks.events import (
     Bonded,
     GatewayRegistered,
     StakeChanged,
+    Unbonded,
     UnbondingStarted,
     VerifierRegistered,
 )
@@ -153,6 +154,7 @@ class NodesModel:
             raise refuse("StillUnbonding", operator=sender, readyAt=ready_at)
         self._bond_asset.transfer(self._address, sender, amount)
         del self._leaving[sender]
+        self._blocks.emit(Unbonded(at=self._blocks.here(), operator=sender, amount=amount))
 
     def refresh_stake(self, operator: bytes) -> None:
         """Apply the minimum bond now in force to an operator's stake."""

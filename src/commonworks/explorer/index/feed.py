@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from commonworks.errors import require
 from commonworks.events import Event
 from commonworks.explorer.index.feed_chain import ChainFold
 from commonworks.explorer.index.feed_government import fold_government
@@ -28,6 +27,7 @@ from commonworks.explorer.index.rows import (
     BLOCK,
     LOG,
     SETTLED,
+    Moved,
     Row,
     cursor_value,
     move_cursor,
@@ -53,10 +53,8 @@ class Feed:
         Inputs: `until`, the block up to which these are all events; the last event's by default.
         """
         before = cursor_value(connection, BLOCK)
-        require(
-            before is None or all(event.at.block > before for event in events),
-            "events are folded once",
-        )
+        if before is not None and any(event.at.block <= before for event in events):
+            raise Moved("these events are in the index already", hint="go on where it stands")
         fold = ChainFold(connection, self._network)
         fold.fold(events)
         fold.write()
@@ -71,10 +69,8 @@ class Feed:
         """Fold a log's next entries, (position, bytes) in order; return their rows."""
         name = LOG + log_id.hex()
         size = cursor_value(connection, name) or 0
-        require(
-            [position for position, _ in items] == list(range(size, size + len(items))),
-            "entries are folded once, in order",
-        )
+        if [position for position, _ in items] != list(range(size, size + len(items))):
+            raise Moved(f"the index has {size} entries of this log", hint="go on where it stands")
         rows = LogFold(connection, self._network).entries(log_id, items)
         move_cursor(connection, name, size + len(items))
         return rows
@@ -84,7 +80,8 @@ class Feed:
     ) -> None:
         """Fold the settlement of the next epoch; the chain finalised its digest."""
         settled = cursor_value(connection, SETTLED) or 0
-        require(settlement.epoch == settled, "settlements are folded once, in order")
+        if settlement.epoch != settled:
+            raise Moved(f"epoch {settled} is the next to fold", hint="go on where it stands")
         if self._leaves is not None and self._leaves[0] == settled - 1:
             before = self._leaves[1]
         else:

@@ -34,6 +34,7 @@ from commonworks.events import (
     SpendLimitSet,
     StakeChanged,
     Transferred,
+    Unbonded,
     UnbondingStarted,
     VerifierRegistered,
     WithdrawalRequested,
@@ -63,6 +64,7 @@ _ABOUT: Final[Mapping[type[Event], Mapping[str, str]]] = {
     VerifierRegistered: {"account": "operator"},
     Bonded: {"account": "operator"},
     UnbondingStarted: {"account": "operator"},
+    Unbonded: {"account": "operator"},
     StakeChanged: {"account": "operator", "amount": "stake"},
     Confirmed: {"account": "verifier"},
     Attested: {"account": "verifier"},
@@ -136,6 +138,7 @@ class ChainFold:
             VerifierRegistered: self._register_verifier,
             Bonded: self._bond,
             UnbondingStarted: self._unbond,
+            Unbonded: self._pay_out,
             StakeChanged: self._stake,
             ParameterDefined: self._define,
             ParameterSet: self._set,
@@ -278,6 +281,10 @@ class ChainFold:
             }
         )
         self._followed.bond(event.operator, -event.amount)
+
+    def _pay_out(self, event: Unbonded) -> None:
+        nothing = {"unbonding": 0, "ready_at": None}
+        self._rows["bond"].put(**self._bonds(event.operator) | nothing)
 
     def _stake(self, event: StakeChanged) -> None:
         self._rows["bond"].put(**self._bonds(event.operator) | {"stake": event.stake})

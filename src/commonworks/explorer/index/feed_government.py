@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select
 
-from commonworks.explorer.index.rows import Row, add, clamped, clean, plain, to_json
+from commonworks.explorer.index.rows import Row, add, clamped, clean, parts, plain, to_json
 from commonworks.explorer.index.schema import proposal, vote
 from commonworks.explorer.ports import ProposalRecord
 
@@ -16,8 +16,8 @@ _HASHES: Final = ("queued_tx", "executed_tx", "canceled_tx")
 
 def fold_government(connection: Connection, proposals: Sequence[ProposalRecord]) -> tuple[int, ...]:
     """Make the rows those of `proposals`; return the numbers of the proposals that changed."""
-    known = {row.proposal: dict(row._mapping) for row in connection.execute(select(proposal))}
-    votes = _votes(connection)
+    names = [str(record.proposal) for record in proposals]
+    known, votes = _known(connection, names), _votes(connection, names)
     changed = []
     for record in proposals:
         row, cast = _row(record), _cast(record)
@@ -32,10 +32,20 @@ def fold_government(connection: Connection, proposals: Sequence[ProposalRecord])
     return tuple(changed)
 
 
-def _votes(connection: Connection) -> Mapping[str, Sequence[Row]]:
+def _known(connection: Connection, names: Sequence[str]) -> Mapping[str, Row]:
+    found: dict[str, Row] = {}
+    for part in parts(names):
+        rows = connection.execute(select(proposal).where(proposal.c.proposal.in_(part)))
+        found.update({row.proposal: dict(row._mapping) for row in rows})
+    return found
+
+
+def _votes(connection: Connection, names: Sequence[str]) -> Mapping[str, Sequence[Row]]:
     found: dict[str, list[Row]] = {}
-    for row in connection.execute(select(vote).order_by(vote.c.proposal, vote.c.number)):
-        found.setdefault(row.proposal, []).append(dict(row._mapping))
+    for part in parts(names):
+        rows = select(vote).where(vote.c.proposal.in_(part)).order_by(vote.c.number)
+        for row in connection.execute(rows):
+            found.setdefault(row.proposal, []).append(dict(row._mapping))
     return found
 
 

@@ -24,12 +24,13 @@ from commonworks.explorer.index.logs import LogReader, devices_in
 from commonworks.explorer.index.rows import (
     BLOCK,
     SETTLED,
+    Moved,
     Row,
     cursor_value,
     log_cursors,
 )
 from commonworks.explorer.index.schema import epoch as epoch_table
-from commonworks.explorer.ports import Archive, Council
+from commonworks.explorer.ports import Archive, Council, ProposalRecord
 from commonworks.model import Network, Settlement
 from commonworks.ports import Chain, Head
 from commonworks.resources.base import Resource
@@ -44,17 +45,23 @@ ENTRIES_MAX: Final = 5_000
 """Most entries of one transaction."""
 TOLD_DEVICES_MAX: Final = 50
 """Most devices named in one message."""
-TOLD_EVENTS_MAX: Final = 200
-"""Most events told of one step; whoever missed some looks anew."""
+TOLD_MAX: Final = 200
+"""Most messages of one step, the newest; whoever wants them all reads the index."""
+LOG_PATIENCE_S: Final = 0.5
+"""How long a step waits for logs, real time."""
 
 Publish = Callable[[str, Mapping[str, object]], None]
 Progress = Callable[[str, int, int], None]
 """What is read, how far, of how much."""
 
 
+Told = list[tuple[str, Mapping[str, object]]]
+"""What is to be published: kind and data."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Something that could not be read; tried again in the next step."""
+    """Something that could not be read or written; tried again later."""
 
     what: str
     error: CommonworksError
@@ -74,11 +81,22 @@ class Step:
     proposals: tuple[int, ...] = ()
     """Numbers of proposals that changed."""
     troubles: list[Trouble] = field(default_factory=list)
+    told: Told = field(default_factory=list)
 
-    @property
-    def idle(self) -> bool:
-        """Whether there was nothing new."""
-        return not (self.blocks or self.entries or self.epochs or self.proposals)
+
+@dataclass(slots=True)
+class _Pause:
+    """How long something that failed is left alone."""
+
+    wait_s: float = POLL_S
+    until: float = 0.0
+    """Time of the event loop."""
+
+    def longer(self) -> float:
+        """Wait twice as long as last time; return how long."""
+        self.wait_s = min(2 * self.wait_s, PAUSE_MAX_S)
+        self.until = asyncio.get_running_loop().time() + self.wait_s
+        return self.wait_s
 
 
 class Follower:
@@ -107,33 +125,42 @@ class Follower:
         self._publish = publish
         self._progress = progress
         self._feed = Feed(network)
+        self._turn = asyncio.Lock()
+        """One transaction at a time."""
         self._readers: dict[bytes, LogReader] = {}
-        self._caught_up = False
+        self._reading: dict[bytes, asyncio.Task[Step]] = {}
+        self._pauses: dict[bytes, _Pause] = {}
+        self._block: int | None = None
+        """Where the cursor of blocks was left."""
+        self._proposals: dict[int, ProposalRecord] = {}
+        """What the index has of each proposal."""
         self._governed_at: int | None = None
         """Head at which proposals were read last."""
+        self._caught_up = False
         self.last: Step | None = None
         """What the newest step did."""
 
-    async def step(self) -> Step:
+    async def step(self, patience_s: float | None = None) -> Step:
         """Fold everything that is new; what could not be read is in the step's troubles.
 
-        Raises: NotFound when the index was deleted; Unavailable when it cannot be written now.
+        Inputs: `patience_s`, how long to wait for logs, real time; slower ones are read on beside
+        the next steps. None: until every log was read.
+        Raises: NotFound when the index was deleted; Corrupt when it is damaged; Conflict when the
+        chain is not the one that it was read from; Unavailable when it cannot be written now.
         """
-        step, told = Step(), list[tuple[str, Mapping[str, object]]]()
-        await self._follow_chain(step, told)
-        for log_id, size in (await self._read(log_cursors)).items():
-            try:
-                await self._follow_log(log_id, size, step, told)
-            except CommonworksError as error:
-                self._readers.pop(log_id, None)
-                step.troubles.append(Trouble(what=f"log {log_id.hex()[:16]}", error=error))
-        await self._follow_settlements(step, told)
-        await self._follow_government(step)
+        step = self.last = Step()
+        try:
+            await self._look_around()
+            await self._follow_chain(step)
+            await self._follow_logs(step, patience_s)
+            await self._follow_settlements(step)
+            await self._follow_government(step)
+        except Moved as error:
+            step.troubles.append(Trouble(what="index", error=error))
         if self._caught_up:
-            for kind, data in told:
+            for kind, data in step.told[-TOLD_MAX:]:
                 self._publish(kind, data)
         self._caught_up = step.head is not None
-        self.last = step
         return step
 
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -141,19 +168,40 @@ class Follower:
 
         Raises: NotFound when the index was deleted; Corrupt or Conflict when it cannot be trusted.
         """
-        wait = POLL_S
-        while True:
-            try:
-                step = await self.step()
-                wait = POLL_S if step.head is not None else min(2 * wait, PAUSE_MAX_S)
-            except Unavailable:
-                wait = min(2 * wait, PAUSE_MAX_S)
-            await pause(wait)
+        outage = _Pause()
+        try:
+            while True:
+                try:
+                    step = await self.step(LOG_PATIENCE_S)
+                    reached = step.head is not None
+                except Unavailable as error:
+                    reached = False
+                    if self.last is not None:
+                        self.last.troubles.append(Trouble(what="index", error=error))
+                if reached:
+                    outage = _Pause()
+                await pause(POLL_S if reached else outage.longer())
+        finally:
+            await self._stop_reading()
+
+    async def _stop_reading(self) -> None:
+        tasks = list(self._reading.values())
+        self._reading.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_around(self) -> None:
+        """Forget what is known of the index where somebody made it anew meanwhile."""
+        stands = await self._read(lambda connection: cursor_value(connection, BLOCK))
+        if stands != self._block:
+            self._block, self._governed_at, self._caught_up = stands, None, False
+            self._proposals.clear()
 
     # --- chain ----------------------------------------------------------------------------------
 
-    async def _follow_chain(self, step: Step, told: list[tuple[str, Mapping[str, object]]]) -> None:
-        done = await self._read(lambda connection: cursor_value(connection, BLOCK))
+    async def _follow_chain(self, step: Step) -> None:
+        done = self._block
         first = self._first_block if done is None else done + 1
         try:
             step.head = head = await self._chain.head()
@@ -167,31 +215,59 @@ class Follower:
                 last = min(first + BLOCKS_MAX - 1, head.block)
                 events = await self._chain.events(first, last)
                 await self._write(self._chain_job(events, last))
+                self._block = last
                 step.blocks += last - first + 1
                 step.events += len(events)
-                told += [item for event in events for item in _told(event)]
+                step.told += [item for event in events for item in _told(event)]
                 first = last + 1
                 self._progress("blocks", first - begun, head.block - begun + 1)
         except Unavailable as error:
             step.head = None
             step.troubles.append(Trouble(what="chain", error=error))
         if step.head is not None and step.blocks:
-            told[:] = told[-TOLD_EVENTS_MAX:]
-            told.append(("head", {"block": step.head.block, "time": step.head.time}))
+            step.told.append(("head", {"block": step.head.block, "time": step.head.time}))
 
     def _chain_job(self, events: Sequence[Event], last: int) -> Callable[[Connection], None]:
         return lambda connection: self._feed.chain(connection, events, until=last)
 
     # --- logs -----------------------------------------------------------------------------------
 
-    async def _follow_log(
-        self, log_id: bytes, size: int, step: Step, told: list[tuple[str, Mapping[str, object]]]
-    ) -> None:
+    async def _follow_logs(self, step: Step, patience_s: float | None) -> None:
+        """Read every log, all at the same time: one that is slow or away holds up no other."""
+        now = asyncio.get_running_loop().time()
+        for log_id, size in (await self._read(log_cursors)).items():
+            pause = self._pauses.get(log_id)
+            if log_id not in self._reading and (pause is None or pause.until <= now):
+                self._reading[log_id] = asyncio.create_task(self._follow_log(log_id, size))
+        if self._reading:
+            await asyncio.wait(self._reading.values(), timeout=patience_s)
+        for log_id, task in list(self._reading.items()):
+            if task.done():
+                del self._reading[log_id]
+                done = task.result()
+                step.entries += done.entries
+                step.told += done.told
+                step.troubles += done.troubles
+
+    async def _follow_log(self, log_id: bytes, size: int) -> Step:
+        """Read one log to its end; what cannot be read is a trouble and is left alone a while."""
+        done = Step()
+        try:
+            await self._read_log(log_id, size, done)
+            self._pauses.pop(log_id, None)
+        except CommonworksError as error:
+            self._readers.pop(log_id, None)
+            if not isinstance(error, Moved):
+                self._pauses.setdefault(log_id, _Pause()).longer()
+            done.troubles.append(Trouble(what=f"log {log_id.hex()[:16]}", error=error))
+        return done
+
+    async def _read_log(self, log_id: bytes, size: int, done: Step) -> None:
         reader = self._readers.get(log_id)
         if reader is None:
             log, key = self._archive.log(log_id), self._archive.note_key(log_id)
             if log is None or key is None:
-                raise NotFound("the log cannot be read from here")
+                raise NotFound("it cannot be read from here")
             reader = self._readers[log_id] = LogReader(log, key)
         stated = await reader.checkpoint()
         if stated is None:
@@ -201,18 +277,14 @@ class Follower:
             upto = min(size + ENTRIES_MAX, stated.size)
             items = await reader.read(size, upto, stated)
             rows = await self._write(self._entries_job(log_id, items))
-            told.append(
-                (
-                    "statements",
-                    {
-                        "log_id": "0x" + log_id.hex(),
-                        "size": upto,
-                        "count": len(rows),
-                        "devices": devices_in(rows, TOLD_DEVICES_MAX),
-                    },
-                )
-            )
-            step.entries += len(rows)
+            said = {
+                "log_id": "0x" + log_id.hex(),
+                "size": upto,
+                "count": len(rows),
+                "devices": devices_in(rows, TOLD_DEVICES_MAX),
+            }
+            done.told.append(("statements", said))
+            done.entries += len(rows)
             size = upto
             self._progress("entries", size - begun, stated.size - begun)
 
@@ -223,9 +295,7 @@ class Follower:
 
     # --- settlements ----------------------------------------------------------------------------
 
-    async def _follow_settlements(
-        self, step: Step, told: list[tuple[str, Mapping[str, object]]]
-    ) -> None:
+    async def _follow_settlements(self, step: Step) -> None:
         first, last = await self._read(_due)
         for epoch in range(first, last):
             try:
@@ -237,7 +307,7 @@ class Follower:
                 return
             await self._write(self._settlement_job(settled))
             step.epochs.append(epoch)
-            told.append(("epoch", {"epoch": epoch, "state": "settled"}))
+            step.told.append(("epoch", {"epoch": epoch, "state": "settled"}))
             self._progress("epochs", epoch + 1 - first, last - first)
 
     def _settlement_job(self, settled: Settlement) -> Callable[[Connection], None]:
@@ -253,9 +323,12 @@ class Follower:
         except Unavailable as error:
             step.troubles.append(Trouble(what="government", error=error))
             return
-        step.proposals = await self._write(
-            lambda connection: self._feed.government(connection, records)
-        )
+        fresh = [item for item in records if self._proposals.get(item.proposal) is not item]
+        if fresh:
+            step.proposals = await self._write(
+                lambda connection: self._feed.government(connection, fresh)
+            )
+        self._proposals.update({item.proposal: item for item in fresh})
         self._governed_at = step.head.block
 
     # --- database -------------------------------------------------------------------------------
@@ -264,7 +337,8 @@ class Follower:
         return await asyncio.to_thread(self._in_transaction, job)
 
     async def _write(self, job: Callable[[Connection], Any]) -> Any:
-        return await asyncio.to_thread(self._in_transaction, job)
+        async with self._turn:
+            return await asyncio.to_thread(self._in_transaction, job)
 
     def _in_transaction(self, job: Callable[[Connection], Any]) -> Any:
         with database_errors(), self._engine.begin() as connection:
@@ -278,7 +352,7 @@ def _due(connection: Connection) -> tuple[int, int]:
     return first, int(connection.execute(finalised).scalar_one())
 
 
-def _told(event: Event) -> list[tuple[str, Mapping[str, object]]]:
+def _told(event: Event) -> Told:
     """Return what is told of an event: never a stranger's text."""
     row = diary_row(event)
     data = {
@@ -289,7 +363,7 @@ def _told(event: Event) -> list[tuple[str, Mapping[str, object]]]:
         "device": row["device"],
         "account": None if row["account"] is None else "0x" + row["account"].hex(),
     }
-    found: list[tuple[str, Mapping[str, object]]] = [("event", data)]
+    found: Told = [("event", data)]
     if isinstance(event, Closed):
         found.append(("epoch", {"epoch": event.epoch, "state": "closed"}))
     elif isinstance(event, Finalised):

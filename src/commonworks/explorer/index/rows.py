@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
 
+from commonworks.errors import Conflict
 from commonworks.explorer.index.schema import cursor
 from commonworks.units import INT63_MAX
 
@@ -26,6 +27,12 @@ IN_MAX: Final = 500
 """Most values in one IN (...)."""
 
 T = TypeVar("T")
+
+
+class Moved(Conflict):
+    """The index is not where the writer read it: it was made anew meanwhile."""
+
+
 Row = dict[str, Any]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, ColumnElement, String, cast, func, type_coerce
 
-from commonworks.explorer.index.schema import AMOUNT_DIGITS
+from commonworks.explorer.index.columns import AMOUNT_DIGITS
 
 CHUNK_DIGITS: Final = 13
 """Digits that are added up at a time: some 900,000 rows fit 63 bits."""

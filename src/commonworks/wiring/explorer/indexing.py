@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +16,7 @@ from sqlalchemy import Connection, Engine, func, select
 from commonworks.chain.endpoints import Endpoints
 from commonworks.errors import Conflict, Unavailable
 from commonworks.explorer.index import schema
-from commonworks.explorer.index.engine import database_errors, open_index
+from commonworks.explorer.index.engine import BUSY_TIMEOUT_S, database_errors, open_index
 from commonworks.explorer.index.follow import Follower, Step, Trouble
 from commonworks.explorer.index.rows import BLOCK, SETTLED, cursor_value, log_cursors
 from commonworks.storage.files import FileStore
@@ -159,10 +161,34 @@ def _finish(engine: Engine) -> None:
 
 
 def _swap(fresh: Path, target: Path) -> None:
-    """Put a whole index in the place of the old one; whoever has that open reads on in it."""
-    for suffix in _FILES[1:]:
-        target.with_name(target.name + suffix).unlink(missing_ok=True)
+    """Put a whole index in the place of the old one, in one transaction of that.
+
+    Whoever has the old one open goes on with the new content. A file that is no database is
+    replaced as a file: nobody can have that open.
+    """
+    if target.exists():
+        try:
+            with closing(sqlite3.connect(fresh)) as source, closing(_open(target)) as copy:
+                source.backup(copy)
+            return
+        except sqlite3.OperationalError as error:
+            raise Unavailable(
+                f"{target} cannot be written now ({error})",
+                hint="stop whoever writes it, or make room; then try again",
+            ) from error
+        except sqlite3.DatabaseError:
+            _remove(target)
     fresh.replace(target)
+
+
+def _open(target: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(target, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
 
 
 def _remove(path: Path) -> None:
