@@ -56,8 +56,9 @@ export class CborMap {
 }
 
 class Reader {
-  constructor(data) {
+  constructor(data, tags) {
     this.data = data;
+    this.tags = tags;
     this.at = 0;
   }
 
@@ -100,6 +101,9 @@ class Reader {
         this.expect(2n * argument);
         return this.map(Number(argument), depth - 1);
       case TAG:
+        if (this.tags !== null && !this.tags.includes(argument)) {
+          throw new ProofError("bad_cbor", "a tag that does not belong here");
+        }
         return new Tag(argument, this.item(depth - 1));
       default:
         if (information < 24 && SIMPLE.has(argument)) return SIMPLE.get(argument);
@@ -139,9 +143,12 @@ class Reader {
   }
 }
 
-/** Return the one value that `data` encodes deterministically, with nothing after it. */
-export function decode(data) {
-  const reader = new Reader(data);
+/**
+ * Return the one value that `data` encodes deterministically, with nothing after it.
+ * `tags`: the tag numbers allowed; null allows every tag.
+ */
+export function decode(data, tags = null) {
+  const reader = new Reader(data, tags);
   const value = reader.item(DEPTH_MAX);
   if (reader.at !== data.length) throw new ProofError("bad_cbor", "bytes after the item");
   return value;

@@ -28,6 +28,8 @@ const SIGN1 = 18n;
 const CONTENT_TYPE = 3;
 const PREIMAGE_CONTENT_TYPE = 259;
 const RECEIPTS = 394;
+/** Tags of typed arrays (RFC 8746), the only ones in a payload. */
+const ARRAY_TAGS = [64n, 69n, 70n, 71n, 72n, 77n, 78n, 79n];
 const KINDS = ["binding", "report", "order", "site", "replace"];
 
 // --- the tree -----------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ export function decodeStatement(data) {
 }
 
 function publicContent(payload) {
-  const fields = decode(payload);
+  const fields = decode(payload, ARRAY_TAGS);
   if (!(fields instanceof CborMap)) throw new ProofError("not_statement");
   const network = fields.get("network");
   const time = fields.get("time");
