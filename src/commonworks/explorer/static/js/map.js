@@ -5,7 +5,8 @@ import {
 } from "../vendor/leaflet/leaflet-src.esm.js";
 
 const STEPS = [30, 15, 10, 5, 2, 1, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01];
-const LINES_MIN = 4;
+const LINE_APART_PX = 80;
+const EDGE_PX = { top: 80, bottom: 24, left: 50, right: 110 }; // where controls and labels stand
 const SHADES = [1, 3, 10, 100];
 const ZOOM_MAX = 14;
 const NUMBER = new Intl.NumberFormat(document.documentElement.lang || "en");
@@ -55,32 +56,37 @@ function degrees(value, positive, negative, step) {
   return `${Math.abs(value).toFixed(digits)}° ${value < 0 ? negative : positive}`;
 }
 
-/** Draw meridians and parallels over what is seen, in steps that leave a few lines. */
-export function graticule(shown, lines) {
+/** Draw meridians and parallels over what is seen, in steps that leave room for their labels. */
+function graticule(shown, lines) {
   lines.clearLayers();
-  const bounds = shown.getBounds().pad(0.2);
-  const [west, east] = [bounds.getWest(), bounds.getEast()];
-  const south = Math.max(bounds.getSouth(), -85);
-  const north = Math.min(bounds.getNorth(), 85);
-  const span = shown.getBounds().getEast() - shown.getBounds().getWest();
-  const step = STEPS.find((one) => span / one >= LINES_MIN) ?? STEPS.at(-1);
   const seen = shown.getBounds();
+  const bounds = seen.pad(0.2);
+  const [south, north] = [Math.max(bounds.getSouth(), -85), Math.min(bounds.getNorth(), 85)];
+  const size = shown.getSize();
+  const perPixel = (seen.getEast() - seen.getWest()) / size.x;
+  const step = STEPS.findLast((one) => one / perPixel >= LINE_APART_PX) ?? STEPS[0];
   const style = { className: "graticule", interactive: false, color: "currentColor" };
-  const label = (at, text) => lines.addLayer(tooltip(at, {
-    permanent: true, className: "degrees", direction: "right", offset: [2, 0], interactive: false,
+  const label = (at, direction, text) => lines.addLayer(tooltip(at, {
+    permanent: true, className: "degrees", direction, offset: [0, 0], interactive: false,
     content: text,
   }));
-  for (let x = Math.ceil(west / step) * step; x <= east; x += step) {
+  const first = (edge) => Math.ceil(edge / step);
+  for (let turn = first(bounds.getWest()); turn * step <= bounds.getEast(); turn += 1) {
+    const x = turn * step;
     lines.addLayer(polyline([[south, x], [north, x]], style));
-    if (x > seen.getWest() && x < seen.getEast()) {
-      const low = shown.containerPointToLatLng([0, shown.getSize().y - 10]).lat;
-      label([low, x], degrees(x, "E", "W", step));
+    const place = shown.latLngToContainerPoint([seen.getCenter().lat, x]).x;
+    if (place > EDGE_PX.left && place < size.x - EDGE_PX.right / 3) {
+      const low = shown.containerPointToLatLng([0, size.y - 10]).lat;
+      label([low, x], "center", degrees(x, "E", "W", step));
     }
   }
-  for (let y = Math.ceil(south / step) * step; y <= north; y += step) {
-    lines.addLayer(polyline([[y, west], [y, east]], style));
-    const left = shown.containerPointToLatLng([0, 0]).lng;
-    label([y, left], degrees(y, "N", "S", step));
+  for (let turn = first(south); turn * step <= north; turn += 1) {
+    const y = turn * step;
+    lines.addLayer(polyline([[y, bounds.getWest()], [y, bounds.getEast()]], style));
+    const at = shown.latLngToContainerPoint([y, seen.getWest()]);
+    if (at.y > EDGE_PX.top && at.y < size.y - EDGE_PX.bottom) {
+      label([y, seen.getWest()], "right", degrees(y, "N", "S", step));
+    }
   }
   lines.eachLayer((line) => { if (line.bringToBack) line.bringToBack(); });
 }
@@ -99,12 +105,12 @@ async function draw(frame) {
   frame.replaceChild(place, picture);
   const shown = makeMap(place, {
     attributionControl: false, zoomControl: false, maxZoom: ZOOM_MAX, scrollWheelZoom: false,
-    zoomSnap: 0.5, fadeAnimation: false,
+    zoomSnap: 0.25, fadeAnimation: false,
   });
   control.zoom({ zoomInTitle: text.in, zoomOutTitle: text.out }).addTo(shown);
-  control.scale({ imperial: false }).addTo(shown);
+  control.scale({ imperial: false, position: "topright" }).addTo(shown);
   const cells = featureGroup(found.features.map(hexagon));
-  shown.fitBounds(latLngBounds(cells.getBounds()).pad(0.35));
+  shown.fitBounds(latLngBounds(cells.getBounds()).pad(0.12));
   const lines = layerGroup().addTo(shown);
   cells.addTo(shown);
   graticule(shown, lines);
