@@ -38,6 +38,7 @@ from commonworks.resources.base import (
     Verified,
     Visibility,
 )
+from commonworks.resources.shown import Heading, PictureKind, Series
 from commonworks.settlement import intake, ledger, settle
 from commonworks.statements.model import Column, DType, Kind, Signer
 
@@ -107,6 +108,12 @@ def change(**changes: Any) -> Resource:
     return replace(RESOURCE, **changes)
 
 
+def picture(**changes: Any) -> Resource:
+    first, last = RESOURCE.pictures
+    return replace(RESOURCE, pictures=(first, replace(last, **changes)))
+
+
+SHRUNK = Heading(words="Rain", scale=-3)
 FIGURE = Figure(key="verified_readings", label="verified", unit="readings", scale=0)
 LEVEL = Column(name="level", dtype=DType.U8, minimum=0, maximum=256, description="Too much.")
 
@@ -127,6 +134,19 @@ LEVEL = Column(name="level", dtype=DType.U8, minimum=0, maximum=256, description
         (change(reasons={"late": "Too late."}), Rule.PREFIX),
         (change(reasons={"rainfall.late": ""}), Rule.DOCUMENTED),
         (change(purposes={"water.bill": "Water."}), Rule.PREFIX),
+        (change(advice={}), Rule.DOCUMENTED),
+        (change(advice={**RESOURCE.advice, "rainfall.mood": "Cheer up."}), Rule.DOCUMENTED),
+        (change(headings={**RESOURCE.headings, "rain": Heading(words=" ")}), Rule.DOCUMENTED),
+        (change(headings={**RESOURCE.headings, "rain": SHRUNK}), Rule.FIGURE),
+        (picture(title=""), Rule.DOCUMENTED),
+        (picture(name="figures"), Rule.PICTURES),
+        (picture(x=""), Rule.PICTURES),
+        (picture(series=()), Rule.PICTURES),
+        (picture(source="cell"), Rule.PICTURES),
+        (picture(kind=PictureKind.FLOW), Rule.PICTURES),
+        (picture(kind=PictureKind.FIGURES, x=""), Rule.PICTURES),
+        (picture(series=(Series(column="rain_um"), Series(column="stations"))), Rule.PICTURES),
+        (picture(series=(Series(column="stations", kind=PictureKind.FLOW),)), Rule.PICTURES),
         (column(name="Offset"), Rule.SCHEMA),
         (column(name="rain_um"), Rule.SCHEMA),
         (column(minimum=-1), Rule.SCHEMA),
@@ -431,6 +451,14 @@ def never_mind(data: ResourceInput) -> Verified:
         (viewing(lambda _: (table((1, b"raw")),)), Rule.VIEWS),
         (viewing(lambda _: (table(), table())), Rule.VIEWS),
         (viewing(lambda result: result.summary["nothing"]), Rule.VIEWS),
+        (viewing(lambda _: (table((1, "much")),)), Rule.VIEWS),
+        (viewing(lambda _: (replace(table(), name="snow"),)), Rule.DOCUMENTED),
+        (viewing(lambda _: (replace(table(), columns=("start_s", "snow_um")),)), Rule.DOCUMENTED),
+        (viewing(lambda _: (table(),)), Rule.PICTURES),
+        (viewing(lambda _: (replace(table(), concerns=("rain_um",)),)), Rule.PRIVATE),
+        (viewing(lambda _: (replace(table(), concerns=("owner",)),)), Rule.PRIVATE),
+        (change(visibility=Visibility.MEMBERS), Rule.PRIVATE),
+        (change(headings={}), Rule.DOCUMENTED),
         (change(figures=(replace(FIGURE, key="nothing"),)), Rule.FIGURE),
         (replace(RESOURCE, rules=replace(RESOURCE.rules, verify=never_mind)), Rule.STATE),
     ],
