@@ -17,10 +17,11 @@ from commonworks.explorer.models.governance import (
     GainPanel,
     Rules,
 )
-from commonworks.explorer.pages import governance_words, parameters, plain_text
+from commonworks.explorer.pages import governance_words, parameters
 from commonworks.explorer.queries import governance, trials
 from commonworks.explorer.queries.governance import Found
 from commonworks.explorer.site import Site
+from commonworks.explorer.web import plain_text
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
 from commonworks.explorer.web.i18n import gettext, ngettext
 from commonworks.explorer.web.model import Number
