@@ -9,8 +9,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, union
 
 from commonworks.errors import InvalidInput
+from commonworks.explorer.index.columns import AMOUNT_DIGITS
 from commonworks.explorer.index.schema import (
-    AMOUNT_DIGITS,
     device,
     epoch,
     movement,
