@@ -94,7 +94,7 @@ def kind_text(kind: str | None) -> str:
 
 
 def inline(title: str) -> str:
-    """Return a reason's title for the middle of a sentence; capitals mean more in other languages."""
+    """Return a title for the middle of a sentence; in other languages capitals mean more."""
     return title[:1].lower() + title[1:] if language() == SOURCE_LANGUAGE else title
 
 
