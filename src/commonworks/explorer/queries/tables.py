@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -150,7 +149,10 @@ def _drawn(picture: Picture) -> list[str]:
 
 def shifted(value: int, scale: int) -> str:
     """Return an integer after shifting by `scale` decimal places, as digits."""
-    return f"{Decimal(value).scaleb(-scale):f}"
+    if scale == 0:
+        return str(value)
+    whole, part = divmod(abs(value), 10**scale)
+    return f"{'-' if value < 0 else ''}{whole}.{part:0{scale}d}"
 
 
 def _place(table: TableText, key: str) -> int:
