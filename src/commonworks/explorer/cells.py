@@ -19,6 +19,9 @@ MAP_RESOLUTION: Final = 7
 NOWHERE: Final = 0
 """The cell of a device whose owner says no place."""
 
+CELL_MAX: Final = 2**64 - 1
+"""Largest number that the contracts keep as a cell."""
+
 RINGS: Final = 6
 """Rings of cells around one: enough to hold every point within a twentieth of a degree."""
 
@@ -60,7 +63,7 @@ def parse_cell(text: str) -> int:
         cell = -1
     if cell == NOWHERE:
         return NOWHERE
-    written = f"{cell:x}" if cell > 0 else ""
+    written = f"{cell:x}" if 0 < cell <= CELL_MAX else ""
     if not h3.is_valid_cell(written):
         raise InvalidInput(
             f"{text[:40]!r} is no H3 cell", hint="write it in hexadecimal, or give a place"
