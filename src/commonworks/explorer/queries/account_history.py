@@ -188,7 +188,8 @@ def devices_of(
     mine = and_(payee.c.device == device.c.device, payee.c.account == account)
     owned = select(device.c.device).where(device.c.owner == account)
     named = select(payee.c.device).where(payee.c.account == account)
-    listed = select(func.count()).where(payee.c.device == device.c.device).scalar_subquery()
+    anybody = payee.alias("anybody")
+    listed = select(func.count()).where(anybody.c.device == device.c.device).scalar_subquery()
     query = select(
         device.c.device,
         device.c.thumbprint,
