@@ -153,7 +153,7 @@ def gains_chart(panel: GainPanel) -> dict[str, Any]:
     shared = {"unit": panel.symbol, "stack": True}
     return {
         "kind": "bars",
-        "names": [governance_words.bar(bar) for bar in bars],
+        "names": [governance_words.bar_name(bar) for bar in bars],
         "series": [
             {"label": gettext("more"), "values": gains, "tone": 1, **shared},
             {"label": gettext("less"), "values": losses, "tone": 2, **shared},

@@ -136,6 +136,19 @@ def explains(value: Act) -> str:
             return gettext("Only who proposed it can, and only before the vote begins.")
 
 
+def bar_name(found: GainBar) -> str:
+    """Return whose gain a bar is, short enough to stand beneath it."""
+    match found.who:
+        case Bar.GAINING:
+            return gettext("%(count)s gaining", count=found.accounts)
+        case Bar.LOSING:
+            return gettext("%(count)s losing", count=found.accounts)
+        case Bar.OTHERS:
+            return gettext("%(count)s others", count=found.accounts)
+        case _:
+            return bar(found)
+
+
 def bar(found: GainBar) -> str:
     """Return whose gain a bar is."""
     match found.who:

@@ -15,13 +15,13 @@ from commonworks.explorer.web.context import ConnDep, SiteDep
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import AddressText, HashText, address_bytes, hash_bytes
 from commonworks.explorer.web.pagination import CursorQuery
-from commonworks.explorer.web.templating import render
+from commonworks.explorer.web.templating import amount, render
 
 router: Final = APIRouter()
 
 NODES_SHOWN: Final = 64
 """Most nodes of a kind on the page: as many as can have a voice, or are followed."""
-ROWS_SHOWN: Final = 30
+ROWS_SHOWN: Final = 20
 MINUTE_S: Final = 60
 
 
@@ -106,13 +106,13 @@ def lag_chart(duties: list[Duty]) -> dict[str, Any] | None:
         "names": [str(row.epoch) for row in rows],
         "series": [
             {
-                "label": gettext("Confirmed after the epoch's end"),
+                "label": gettext("confirmed, after its end"),
                 "values": confirming,
                 "unit": unit,
                 "digits": 1,
             },
             {
-                "label": gettext("Attested after the epoch was closed"),
+                "label": gettext("attested, after its close"),
                 "values": attesting,
                 "unit": unit,
                 "digits": 1,
@@ -145,6 +145,16 @@ def _minutes(begin: int, end: int | None) -> float | None:
 
 
 def _render(request: Request, template: str, site: Site, **context: Any) -> Response:
+    def shown(units: str, asset: bytes) -> str:
+        symbol, decimals = site.asset(asset)
+        return f"{amount(units, decimals)} {symbol}"
+
     return render(
-        request, template, now=site.clock.now(), text=plain_text, bond=site.bond_asset, **context
+        request,
+        template,
+        now=site.clock.now(),
+        text=plain_text,
+        bond=site.bond_asset,
+        shown=shown,
+        **context,
     )

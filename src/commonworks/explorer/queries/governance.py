@@ -41,6 +41,7 @@ from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.model import (
+    Party,
     address_text,
     amount_text,
     hash_text,
@@ -323,12 +324,22 @@ def view(connection: Connection, site: Site, found: Found, now: StandingNow | No
 
 
 def _call(site: Site, call: Mapping[str, Any]) -> CallView:
+    address = bytes.fromhex(str(call["to"]).removeprefix("0x"))
+    to = party(site, address)
     return CallView(
-        to=party(site, bytes.fromhex(str(call["to"]).removeprefix("0x"))),
+        to=to
+        if to.label is not None
+        else Party(address=to.address, label=_contract(site, address)),
         value_wei=amount_text(int(call["value"])),
         data="0x" + str(call["data"]).removeprefix("0x"),
         does=str(call["does"]),
     )
+
+
+def _contract(site: Site, address: bytes) -> str | None:
+    """Return what a contract of the network is called, None for any other account."""
+    known = ("policy", "settlement", "vault", "devices", "nodes", "token", "currency", "membership")
+    return next((name for name in known if getattr(site.contracts, name) == address), None)
 
 
 def _changes(connection: Connection, site: Site, found: Found) -> list[ChangeView]:

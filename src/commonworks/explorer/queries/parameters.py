@@ -24,7 +24,7 @@ from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext, mark
 from commonworks.explorer.web.model import address_text, amount_text, hash_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
-from commonworks.explorer.web.templating import amount, duration, number, percent
+from commonworks.explorer.web.templating import amount, duration
 from commonworks.units import WEI_DECIMALS
 
 KEY_MAX: Final = 32
@@ -34,6 +34,8 @@ PARAMETERS_MAX: Final = 1_000
 MICRO_PER: Final = "micro per "
 """Begins the unit of a price: millionths of the currency for each of something."""
 MICRO_DECIMALS: Final = 6
+PERCENT_DECIMALS: Final = 4
+"""Between parts per million and percent."""
 
 ANY: Final = ("address", "hash")
 """Units whose bounds say nothing to people."""
@@ -69,9 +71,9 @@ def value_text(site: Site, unit: str, value: int) -> str:
         case "hash":
             return f"0x{value % 2**256:064x}"
         case "ppm":
-            return percent(value, _percent_digits(value))
+            return f"{exact(value, PERCENT_DECIMALS)} %"
         case "s":
-            return duration(value) if _in_two_units(value) else f"{number(value)} s"
+            return duration(value) if _in_two_units(value) else f"{exact(value, 0)} s"
         case "wei":
             return f"{exact(value, WEI_DECIMALS)} {site.token_symbol}"
         case "bond":
@@ -80,9 +82,9 @@ def value_text(site: Site, unit: str, value: int) -> str:
         case "micro":
             return f"{exact(value, site.currency_decimals)} {site.network.currency_code}"
         case "":
-            return number(value)
+            return exact(value, 0)
         case _:
-            return f"{number(value)} {gettext(unit)}"
+            return f"{exact(value, 0)} {gettext(unit)}"
 
 
 def scale_of(site: Site, unit: str) -> tuple[int, str]:
@@ -92,7 +94,7 @@ def scale_of(site: Site, unit: str) -> tuple[int, str]:
         return MICRO_DECIMALS, f"{site.network.currency_code} / {per}"
     match unit:
         case "ppm":
-            return 4, "%"
+            return PERCENT_DECIMALS, "%"
         case "wei":
             return WEI_DECIMALS, site.token_symbol
         case "bond":
@@ -115,10 +117,6 @@ def exact(value: int, decimals: int) -> str:
 def _account_text(site: Site, value: int) -> str:
     address = (value % 2**160).to_bytes(20, "big")
     return site.labels.get(address) or address_text(address) if value else gettext("nobody")
-
-
-def _percent_digits(ppm: int) -> int:
-    return next(d for d in range(5) if ppm % 10 ** (4 - d) == 0)
 
 
 def _in_two_units(seconds: int) -> bool:
