@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import uvicorn
 from eth_abi.abi import encode
 
 from commonworks.crypto.hashes import keccak256, sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.events import AssetTotal, Commitment, Range
+from commonworks.explorer.app import build_app
 from commonworks.explorer.index import schema
 from commonworks.explorer.ports import Claimable
 from commonworks.explorer.site import Site
@@ -29,7 +35,18 @@ from commonworks.translog import receipts
 from commonworks.translog.notes import Checkpoint, NoteKey, log_id, sign_checkpoint
 from commonworks.translog.tiles import HashReader, bundles_for, tiles_for
 from commonworks.translog.tree import leaf_hash
-from explorer_kit import DAY, GENESIS, Told, account, contracts, digest, fill, make_site, network
+from explorer_kit import (
+    DAY,
+    GENESIS,
+    MANY,
+    Told,
+    account,
+    contracts,
+    digest,
+    fill,
+    make_site,
+    network,
+)
 
 ENTRIES = 300
 FIRST_ANCHOR, CLOSED, LAST_ANCHOR = 7, 270, 290
@@ -278,3 +295,18 @@ def _statement(position: int) -> dict[str, Any]:
     if not isinstance(decoded, Reason):
         row |= {"kind": str(decoded.kind), "kid": decoded.kid}
     return row
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[str]:
+    """Serve a site on a free port of this machine; yields its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(build_app(site, limits=MANY), log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)

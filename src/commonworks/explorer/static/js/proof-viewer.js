@@ -3,12 +3,12 @@
  * except the reader's own wallet when the reader says so.
  */
 
-import { ProofError, fromHex, hasWebCrypto, toHex } from "./proof-bytes.js";
+import { ProofError, equal, fromHex, hasWebCrypto, toHex } from "./proof-bytes.js";
 import { WalletChain, findWallets } from "./proof-chain.js";
 import { checkPayoutProof } from "./proof-epoch.js";
 import { FILE_BYTES_MAX, PAYOUT_FORMAT, parseProof } from "./proof-form.js";
 import { EDDSA, ES256, KEY_BYTES } from "./proof-keys.js";
-import { decodeReceipt, splitTransparent } from "./proof-log.js";
+import { decodeReceipt, receiptKeyId, splitTransparent } from "./proof-log.js";
 import { checkStatementProof, checkTransparent } from "./proof-statement.js";
 import { tamper, tamperable } from "./proof-tamper.js";
 
@@ -66,8 +66,10 @@ async function check() {
   showVerdict(tone, verdict, [tampered, skipped], result);
 }
 
-function checkShown() {
-  if (shown.kind === "receipt") return checkTransparent(shown.data, expectedKeys(shown.data));
+async function checkShown() {
+  if (shown.kind === "receipt") {
+    return checkTransparent(shown.data, await expectedKeys(shown.data));
+  }
   const verify = shown.kind === "payout" ? checkPayoutProof : checkStatementProof;
   return verify(shown.document, chain);
 }
@@ -155,7 +157,7 @@ function showText(text) {
 }
 
 /** Return what a receipt is compared with: the reader's own entries first, else what the page knows. */
-function expectedKeys(data) {
+async function expectedKeys(data) {
   const known = readJson("proof-keys") ?? { network: null, logs: [] };
   const own = (name, lengths) => {
     const text = page.querySelector(`[name="${name}"]`)?.value.trim().toLowerCase() ?? "";
@@ -169,7 +171,7 @@ function expectedKeys(data) {
   };
   const device = own("device_key", [...KEY_BYTES.values()]);
   const receipt = own("receipt_key", [KEY_BYTES.get(ES256)]);
-  const log = logOf(data, known.logs);
+  const log = await logOf(data, known.logs);
   return {
     network: known.network === null ? null : fromHex(known.network),
     receipt: receipt ?? (log ? fromHex(log.receipt_key) : null),
@@ -182,13 +184,20 @@ function expectedKeys(data) {
   };
 }
 
-function logOf(data, logs) {
+/** Return the known log that a receipt is of, or at least the one whose key signed it. */
+async function logOf(data, logs) {
+  let receipt;
   try {
-    const { logId } = decodeReceipt(splitTransparent(data)[1][0]);
-    return logs.find(({ id }) => id === toHex(logId)) ?? null;
+    receipt = decodeReceipt(splitTransparent(data)[1][0]);
   } catch {
     return null; // the check says what is wrong with it
   }
+  const named = logs.find(({ id }) => id === toHex(receipt.logId));
+  if (named !== undefined) return named;
+  for (const log of logs) {
+    if (equal(await receiptKeyId(fromHex(log.receipt_key)), receipt.kid)) return log;
+  }
+  return null;
 }
 
 // --- tampering, wallets, files ------------------------------------------------------------------
