@@ -108,19 +108,19 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "bonded": (
         {"account": ANNA, "amount": 1500 * 10**18},
-        "anna put up a bond of 1,500.0000 CWT.",
+        "anna put up a bond of 1,500.00 CWT.",
     ),
     "unbonding_started": (
         {"account": ANNA, "amount": 10**18, "detail": {"ready_at": 1_767_225_600}},
-        "anna takes 1.0000 CWT out of its bond; it stays at stake until 1 Jan 2026, 00:00 UTC.",
+        "anna takes 1.00 CWT out of its bond; it stays at stake until 1 Jan 2026, 00:00 UTC.",
     ),
     "unbonded": (
         {"account": ANNA, "amount": 10**18},
-        "anna took out its released bond of 1.0000 CWT.",
+        "anna took out its released bond of 1.00 CWT.",
     ),
     "stake_changed": (
         {"account": ANNA, "amount": 5, "detail": {"stake": str(3 * 10**18)}},
-        "The stake of verifier anna is now 3.0000 CWT.",
+        "The stake of verifier anna is now 3.00 CWT.",
     ),
     "parameter_defined": (
         {"detail": {"key": WORD, "value": 601}},
@@ -158,7 +158,7 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "claimed": (
         {"account": ANNA, "asset": TOKEN, "amount": 17 * 10**17},
-        "anna claimed 1.7000 CWT.",
+        "anna claimed 1.70 CWT.",
     ),
 }
 

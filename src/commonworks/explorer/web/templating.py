@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal, localcontext
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -27,6 +27,12 @@ YEAR_MAX_S: Final = 253_402_300_799
 PPM_PERCENT: Final = 10_000
 """Parts per million in a percent."""
 
+SIGNIFICANT: Final = 4
+"""Significant digits of what is less than one whole."""
+
+PRECISION: Final = 120
+"""Digits of decimal arithmetic: 256 bits with all their places fit."""
+
 _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -36,21 +42,21 @@ def number(value: int | None) -> str:
 
 
 def amount(value: int | str | None, decimals: int, digits: int = 2) -> str:
-    """Return smallest units as whole ones, rounded to `digits` places towards zero.
+    """Return smallest units as whole ones, cut off after `digits` places.
 
-    What is too small for so few places, and yet not nothing, is shown in full.
+    What is less than one whole is shown with its first significant digits, so that little is not
+    nothing.
     """
     if value is None:
         return "–"
-    units = int(value)
-    whole = Decimal(units).scaleb(-decimals)
-    step = Decimal(1).scaleb(-digits)
-    shown = whole.quantize(step, rounding="ROUND_DOWN") if decimals > digits else whole
-    places = digits
-    if units and not shown:
-        shown, places = whole, decimals
-    pattern = "#,##0." + "0" * min(digits, decimals) + "#" * (places - min(digits, decimals))
-    return str(format_decimal(shown, format=pattern.rstrip("."), locale=i18n.language()))
+    with localcontext(prec=PRECISION):
+        whole = Decimal(int(value)).scaleb(-decimals)
+        least = places = min(digits, decimals)
+        if whole and abs(whole) < 1:
+            places = min(decimals, max(least, SIGNIFICANT - 1 - whole.adjusted()))
+        shown = whole.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)
+        pattern = "#,##0." + "0" * least + "#" * (places - least)
+        return str(format_decimal(shown, format=pattern.rstrip("."), locale=i18n.language()))
 
 
 def percent(ppm: int | None, digits: int = 1) -> str:
@@ -118,7 +124,7 @@ def money(context: Context, value: int | str | None, asset: bytes | str) -> str:
     site = context["site"]
     address = bytes.fromhex(asset.removeprefix("0x")) if isinstance(asset, str) else asset
     symbol, decimals = site.asset(address)
-    return f"{amount(value, decimals, 4 if decimals > 8 else 2)} {symbol}"
+    return f"{amount(value, decimals)} {symbol}"
 
 
 @pass_context
