@@ -26,10 +26,14 @@ class Followed:
         self._known = set(log_cursors(connection))
         self._fresh: list[bytes] = []
         gateway, bond = schema.gateway, schema.bond
-        registered = connection.execute(select(gateway.c.log_id, gateway.c.operator))
-        self._operators: dict[bytes, bytes] = dict(registered.tuples().all())
-        bonded = connection.execute(select(bond.c.operator, bond.c.bonded))
-        self._bonds: dict[bytes, int] = dict(bonded.tuples().all())
+        self._operators: dict[bytes, bytes] = {
+            row.log_id: row.operator
+            for row in connection.execute(select(gateway.c.log_id, gateway.c.operator))
+        }
+        self._bonds: dict[bytes, int] = {
+            row.operator: row.bonded
+            for row in connection.execute(select(bond.c.operator, bond.c.bonded))
+        }
 
     def follow(self, log_id: bytes) -> None:
         """Read a log from now on."""

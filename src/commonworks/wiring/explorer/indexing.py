@@ -95,9 +95,10 @@ def status_of(path: Path, troubles: tuple[Trouble, ...] = ()) -> IndexStatus:
 
 
 def _status(connection: Connection, path: Path, troubles: tuple[Trouble, ...]) -> IndexStatus:
-    names = dict(
-        connection.execute(select(schema.gateway.c.log_id, schema.gateway.c.name)).tuples().all()
-    )
+    names = {
+        row.log_id: row.name
+        for row in connection.execute(select(schema.gateway.c.log_id, schema.gateway.c.name))
+    }
     finalised = select(func.count()).where(schema.epoch.c.digest.is_not(None))
     return IndexStatus(
         path=path,
