@@ -158,7 +158,9 @@ class ReasonCount(Model):
     scope: str = Field(description="`kernel`, or the resource that has this reason.")
     published: str = Field(description="The sentence that was published with the code.")
     statements: int = Field(description="Logged copies of statements rejected for it.")
-    spans: int = Field(description="Spans of time credited less than claimed because of it.")
+    spans: int = Field(
+        description="Spans of time credited less than claimed, in the newest `span_epochs` epochs."
+    )
     newest_epoch: int | None = Field(description="Newest epoch that rejected a statement for it.")
 
 
@@ -175,4 +177,5 @@ class ReasonsAnswer(Model):
     """Every reason there is."""
 
     reasons: list[ReasonCount]
+    span_epochs: int = Field(description="Newest settled epochs whose spans are counted.")
     refusals: list[RefusalText]

@@ -13,7 +13,6 @@ from commonworks.explorer.index.schema import (
     bond,
     confirmation,
     evidence_range,
-    span,
     statement,
     verifier,
 )
@@ -26,6 +25,7 @@ from commonworks.explorer.models.epochs import (
 )
 from commonworks.explorer.models.statements import LogRef
 from commonworks.explorer.queries.devices import reason_text
+from commonworks.explorer.queries.reasons import spans_by_reason
 from commonworks.explorer.queries.statements import log_refs
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.model import amount_text, hash_text, party
@@ -136,15 +136,12 @@ def verdicts_of(
     return [VerdictCount(reason=None, statements=row.accepted), *rejected]
 
 
-def spans_of(connection: Connection, site: Site, number: int) -> list[SpanCount]:
+def spans_of(
+    connection: Connection, site: Site, number: int, settled: bytes | None
+) -> list[SpanCount]:
     """Return how many spans of an epoch were credited less than claimed, by reason."""
-    counted = (
-        select(span.c.reason, func.count().label("many"))
-        .where(span.c.epoch == number)
-        .group_by(span.c.reason)
-    )
-    rows = connection.execute(counted).all()
+    found = spans_by_reason(connection, site, number, settled)
     return [
-        SpanCount(reason=reason_text(site, one.reason), spans=one.many)
-        for one in sorted(rows, key=lambda one: (-one.many, one.reason))
+        SpanCount(reason=reason_text(site, code), spans=many)
+        for code, many in sorted(found.items(), key=lambda one: (-one[1], one[0]))
     ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
@@ -43,28 +43,45 @@ RESIDUAL: Final = "residual"
 """Part of the key of a resource's total that says what is left over."""
 
 
-def resources_of(connection: Connection, site: Site, number: int) -> list[ResourceTotal]:
+Settled = bytes | None
+"""Digest of an epoch whose settlement is in the index: its rows never change. None: of no such."""
+
+Totals = list[tuple[Any, ...]]
+"""Plain rows, so that they can be kept in memory."""
+
+T = TypeVar("T")
+
+
+def once(
+    connection: Connection,
+    site: Site,
+    settled: Settled,
+    name: str,
+    count: Callable[[Connection], T],
+) -> T:
+    """Return a figure of an epoch: counted once where it can never change."""
+    if settled is None:
+        return count(connection)
+    return site.counts.once(connection, (name, settled), count)
+
+
+def resources_of(
+    connection: Connection, site: Site, number: int, settled: Settled
+) -> list[ResourceTotal]:
     """Return what an epoch came to for each resource, in the figures that it wants shown."""
     totals: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for row in connection.execute(select(summary).where(summary.c.epoch == number)):
         totals[row.resource][row.key] = row.value
     done = {
-        row.resource: row
-        for row in connection.execute(
-            select(
-                work.c.resource,
-                func.count().label("devices"),
-                func.sum(work.c.quantity).label("quantity"),
-            )
-            .where(work.c.epoch == number)
-            .group_by(work.c.resource)
-        )
+        name: (devices, quantity)
+        for name, devices, quantity in _work_totals(connection, site, number, settled)
     }
-    earned = {pool.pool: pool.amount_wei for pool in pools_of(connection, number)}
+    earned = {pool.pool: pool.amount_wei for pool in pools_of(connection, site, number, settled)}
     found = []
     for name in sorted({*totals, *done}):
         resource = site.resources.get(name)
         figures = () if resource is None else resource.figures
+        devices, quantity = done.get(name, (0, 0))
         found.append(
             ResourceTotal(
                 resource=name,
@@ -82,8 +99,8 @@ def resources_of(connection: Connection, site: Site, number: int) -> list[Resour
                     for one in figures
                     if one.key in totals[name]
                 ],
-                devices=done[name].devices if name in done else 0,
-                quantity=int(done[name].quantity) if name in done else 0,
+                devices=devices,
+                quantity=int(quantity),
                 unit=None if resource is None else resource.unit,
                 rewards_wei=earned.get(name, "0"),
             )
@@ -91,21 +108,38 @@ def resources_of(connection: Connection, site: Site, number: int) -> list[Resour
     return found
 
 
+def _work_totals(connection: Connection, site: Site, number: int, settled: Settled) -> Totals:
+    """Return (resource, devices, quantity) of an epoch."""
+    query = (
+        select(work.c.resource, func.count(), func.sum(work.c.quantity))
+        .where(work.c.epoch == number)
+        .group_by(work.c.resource)
+    )
+    return once(connection, site, settled, "work", lambda reader: _plain(reader, query))
+
+
+def _plain(reader: Connection, query: Select[Any]) -> Totals:
+    return sorted(tuple(row) for row in reader.execute(query))
+
+
 # --- payments -------------------------------------------------------------------------------------
 
 
-def purposes_of(connection: Connection, site: Site, number: int) -> list[PurposeTotal]:
+def purposes_of(
+    connection: Connection, site: Site, number: int, settled: Settled
+) -> list[PurposeTotal]:
     """Return an epoch's payments by purpose; totals are for everybody."""
-    rows = connection.execute(
+    query = (
         select(
             payment.c.resource,
             payment.c.purpose,
-            func.count().label("many"),
+            func.count(),
             *chunked_sum(payment.c.amount),
         )
         .where(payment.c.epoch == number)
         .group_by(payment.c.resource, payment.c.purpose)
     )
+    rows = once(connection, site, settled, "purposes", lambda reader: _plain(reader, query))
     return [
         PurposeTotal(
             resource=resource,
@@ -114,7 +148,7 @@ def purposes_of(connection: Connection, site: Site, number: int) -> list[Purpose
             payments=many,
             amount=amount_text(combined(parts)),
         )
-        for resource, purpose, many, *parts in sorted(rows, key=lambda row: tuple(row[:2]))
+        for resource, purpose, many, *parts in rows
     ]
 
 
@@ -159,20 +193,21 @@ def list_payments(
 # --- emission -------------------------------------------------------------------------------------
 
 
-def pools_of(connection: Connection, number: int) -> list[RewardPool]:
+def pools_of(connection: Connection, site: Site, number: int, settled: Settled) -> list[RewardPool]:
     """Return what the emission gave by resource and by kind of service; public by nature."""
-    rows = connection.execute(
+    query = (
         select(
             reward.c.resource,
-            func.count(reward.c.account.distinct()).label("accounts"),
+            func.count(reward.c.account.distinct()),
             *chunked_sum(reward.c.amount_wei),
         )
         .where(reward.c.epoch == number)
         .group_by(reward.c.resource)
     )
+    rows = once(connection, site, settled, "pools", lambda reader: _plain(reader, query))
     return [
         RewardPool(pool=pool, accounts=accounts, amount_wei=amount_text(combined(parts)))
-        for pool, accounts, *parts in sorted(rows, key=lambda row: str(row[0]))
+        for pool, accounts, *parts in rows
     ]
 
 
@@ -268,7 +303,7 @@ def withdrawn_of(connection: Connection, row: Row[Any]) -> list[Withdrawn]:
 # --- the payout tree ------------------------------------------------------------------------------
 
 
-def leaves_of(connection: Connection, site: Site, number: int) -> int:
+def leaves_of(connection: Connection, site: Site, number: int, settled: Settled) -> int:
     """Return how many leaves an epoch's payout tree has."""
 
     def count(reader: Connection) -> int:
@@ -280,7 +315,7 @@ def leaves_of(connection: Connection, site: Site, number: int) -> int:
         )
         return int(reader.execute(select(func.count()).select_from(distinct)).scalar_one())
 
-    return site.counts.of(connection, ("leaves", number), count)
+    return once(connection, site, settled, "leaves", count)
 
 
 def list_leaves(

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Final
+
 from sqlalchemy import Connection, func, select
 
-from commonworks.explorer.index.schema import span, statement
+from commonworks.explorer.index.schema import epoch, span, statement
 from commonworks.explorer.models.statements import (
     ReasonCount,
     ReasonsAnswer,
     RefusalText,
 )
 from commonworks.explorer.queries.devices import reason_text
+from commonworks.explorer.queries.epoch_money import once
 from commonworks.explorer.queries.verdict_words import refusal_advice, refusal_meaning
 from commonworks.explorer.site import Site
 from commonworks.statements.model import REASONS, REFUSALS
 
-KERNEL = "kernel"
+KERNEL: Final = "kernel"
+"""Scope of the reasons that every resource has."""
 
-Counted = tuple[dict[str, tuple[int, int]], dict[str, int]]
+
+SPAN_EPOCHS: Final = 7
+"""Newest settled epochs whose spans are counted: there may be many in each."""
+
+Counted = dict[str, tuple[int, int]]
+"""Reason -> statements and newest epoch."""
 
 
 def list_reasons(connection: Connection, site: Site) -> ReasonsAnswer:
     """Return the closed list: the kernel's reasons first, then each resource's, then refusals."""
-    statements, spans = site.counts.of(connection, "reasons", _count)
+    statements = site.counts.of(connection, "reasons", _statements)
+    spans = _spans(connection, site)
     published = {str(code): (KERNEL, text) for code, text in REASONS.items()}
     for name in sorted(site.resources):
         published |= {
@@ -35,11 +46,12 @@ def list_reasons(connection: Connection, site: Site) -> ReasonsAnswer:
                 scope=scope,
                 published=text,
                 statements=statements.get(code, (0, 0))[0],
-                spans=spans.get(code, 0),
+                spans=spans[code],
                 newest_epoch=statements[code][1] if code in statements else None,
             )
             for code, (scope, text) in published.items()
         ],
+        span_epochs=SPAN_EPOCHS,
         refusals=[
             RefusalText(
                 code=str(code),
@@ -52,8 +64,8 @@ def list_reasons(connection: Connection, site: Site) -> ReasonsAnswer:
     )
 
 
-def _count(connection: Connection) -> Counted:
-    """Count rejected statements and shortened spans by reason, each along an index."""
+def _statements(connection: Connection) -> Counted:
+    """Count rejected statements by reason, along their index."""
     whole = (
         select(
             statement.c.reason,
@@ -63,8 +75,36 @@ def _count(connection: Connection) -> Counted:
         .where(statement.c.reason.is_not(None))
         .group_by(statement.c.reason)
     )
-    parts = select(span.c.reason, func.count().label("many")).group_by(span.c.reason)
-    return (
-        {row.reason: (row.many, row.newest) for row in connection.execute(whole)},
-        {row.reason: row.many for row in connection.execute(parts)},
+    return {row.reason: (row.many, row.newest) for row in connection.execute(whole)}
+
+
+def _spans(connection: Connection, site: Site) -> Counter[str]:
+    """Count the shortened spans of the newest settled epochs by reason, each epoch once."""
+    newest = (
+        select(epoch.c.epoch, epoch.c.digest)
+        .where(epoch.c.statements.is_not(None))
+        .order_by(epoch.c.epoch.desc())
+        .limit(SPAN_EPOCHS)
+    )
+    found: Counter[str] = Counter()
+    for row in connection.execute(newest).all():
+        found.update(spans_by_reason(connection, site, row.epoch, row.digest))
+    return found
+
+
+def spans_by_reason(
+    connection: Connection, site: Site, number: int, settled: bytes | None
+) -> dict[str, int]:
+    """Return how many spans of an epoch were credited less than claimed, by reason."""
+    query = (
+        select(span.c.reason, func.count().label("many"))
+        .where(span.c.epoch == number)
+        .group_by(span.c.reason)
+    )
+    return once(
+        connection,
+        site,
+        settled,
+        "spans",
+        lambda reader: {row.reason: row.many for row in reader.execute(query)},
     )
