@@ -193,7 +193,7 @@ def money_text(site: Site, value: int | None, asset: bytes | None) -> str:
     if asset is None:
         return number(value)
     symbol, decimals = site.asset(asset)
-    return f"{amount(value, decimals, 4 if decimals > 8 else 2)} {symbol}"
+    return f"{amount(value, decimals)} {symbol}"
 
 
 # --- what stands in the places of a sentence ------------------------------------------------------

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from commonworks.explorer.site import Site
 from commonworks.explorer.web import i18n
 from commonworks.explorer.web.words import reason_words
 
@@ -118,13 +119,17 @@ def short(text: str | None, head: int = 10, tail: int = 4) -> str:
     return text if len(text) <= head + tail + 1 else f"{text[:head]}…{text[-tail:]}"
 
 
-@pass_context
-def money(context: Context, value: int | str | None, asset: bytes | str) -> str:
+def money_of(site: Site, value: int | str | None, asset: bytes | str) -> str:
     """Return an amount of an asset with its symbol."""
-    site = context["site"]
     address = bytes.fromhex(asset.removeprefix("0x")) if isinstance(asset, str) else asset
     symbol, decimals = site.asset(address)
     return f"{amount(value, decimals)} {symbol}"
+
+
+@pass_context
+def money(context: Context, value: int | str | None, asset: bytes | str) -> str:
+    """Return an amount of an asset with its symbol, in a template."""
+    return money_of(context["site"], value, asset)
 
 
 @pass_context
