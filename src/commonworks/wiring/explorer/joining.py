@@ -56,7 +56,9 @@ async def fetch(source: str) -> Invitation:
         return parse(_read(Path(source)))
     url = configuration_url(source)
     async with HttpTransport() as transport:
-        status, body = await transport.get(url, {"accept": "application/json"})
+        status, body = await transport.get(
+            url, {"accept": "application/json", "accept-encoding": "identity"}
+        )
     if status != HTTPStatus.OK:
         raise NotFound(
             f"{url} answered {status}", hint="give the address that the explorer's page shows"

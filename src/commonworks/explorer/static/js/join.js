@@ -37,7 +37,7 @@ async function cellAt(latitude, longitude) {
 
 async function picking(frame) {
   const [{ control, map, polygon, layerGroup, latLngBounds }, { graticule }] = await Promise.all([
-    import("../vendor/leaflet/leaflet-src.esm.js"), import("./map.js"),
+    import("../vendor/leaflet/leaflet-src.esm.js"), import("./graticule.js"),
   ]);
   const text = JSON.parse(frame.dataset.words);
   const place = frame.querySelector(".leaflet");
