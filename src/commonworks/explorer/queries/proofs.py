@@ -271,7 +271,9 @@ def payout_leaf(connection: Connection, number: int, asset: bytes, account: byte
         .order_by(payout.c.epoch.desc())
         .limit(1)
     ).first()
-    return None if row is None else _total(row)
+    if row is None:
+        return None
+    return Total(asset=row.asset, account=row.account, earned=row.earned, spent=row.spent)
 
 
 def payout_tree(connection: Connection, trees: PayoutTrees, number: int, root: bytes) -> PayoutTree:
@@ -315,11 +317,9 @@ def _leaves_at(connection: Connection, keys: Any) -> Sequence[Total]:
         payout.c.account == keys.c.account,
         payout.c.epoch == keys.c.epoch,
     )
-    return [_total(row) for row in connection.execute(select(payout).join(keys, same))]
-
-
-def _total(row: Any) -> Total:
-    return Total(asset=row.asset, account=row.account, earned=row.earned, spent=row.spent)
+    columns = payout.c.asset, payout.c.account, payout.c.earned, payout.c.spent
+    rows = connection.execute(select(*columns).join(keys, same)).all()
+    return [Total(asset=a, account=b, earned=earned, spent=spent) for a, b, earned, spent in rows]
 
 
 def claimed_by(connection: Connection, asset: bytes, account: bytes) -> int:
