@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-URL: Final = re.compile(r"https?://[!-~]{1,500}", re.IGNORECASE)
+URL: Final = re.compile(r"https?://\S{1,500}", re.IGNORECASE)
 ENDS: Final = ".,;:!?'\"()[]{}<>"
 """Characters that end a sentence rather than an address."""
 BREAKS: Final = frozenset("<>\"'`\\")
@@ -49,7 +49,8 @@ def paragraphs(text: str) -> list[list[list[Segment]]]:
 def web_address(text: str) -> str | None:
     """Return the address where a whole text is one of a web page, else None."""
     found = URL.fullmatch(text)
-    return text if found is not None and not BREAKS & set(text) else None
+    readable = text.isascii() and text.isprintable() and not BREAKS & set(text)
+    return text if found is not None and readable else None
 
 
 def _segments(line: str) -> list[Segment]:

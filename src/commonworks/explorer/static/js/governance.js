@@ -13,12 +13,19 @@ async function fresh() {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
+const shown = new Map();
+
+/** Show a part as it is now; the place stays, so that readers of live regions hear what changed. */
 function replace(page, selector) {
   const [old, made] = [document.querySelector(selector), page.querySelector(selector)];
-  if (!old || !made) return;
-  old.replaceWith(document.adoptNode(made));
-  localTimes(made);
+  if (!old || !made || shown.get(selector) === made.innerHTML) return;
+  shown.set(selector, made.innerHTML);
+  for (const [name, value] of Object.entries(made.dataset)) old.dataset[name] = value;
+  old.replaceChildren(...made.childNodes);
+  localTimes(old);
 }
+
+const stateOf = (page) => page.querySelector("[data-state]")?.dataset.state;
 
 async function followBacktest() {
   const section = document.querySelector("#backtest[data-backtest]");
@@ -53,6 +60,10 @@ function refreshSoon() {
     waiting = false;
     try {
       const page = await fresh();
+      if (stateOf(page) !== stateOf(document)) {
+        location.reload(); // other things can be done now
+        return;
+      }
       for (const selector of ["[data-refresh]", "#ballots"]) replace(page, selector);
     } catch { /* the next message asks again */ }
   }, REFRESH_MS);
