@@ -56,6 +56,7 @@ from commonworks.explorer.index import schema
 from commonworks.explorer.ports import Claimable
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import Languages
+from commonworks.ports import Head
 
 HOUR = 3_600
 NOW = kit.GENESIS + 10 * kit.DAY
@@ -431,6 +432,16 @@ class World:
     told: kit.Told
     clock: kit.FixedClock
     wall: Wall
+    block: list[int]
+    """Number of the chain's newest block; 0: it does not answer."""
+
+
+def gateway() -> dict[str, object]:
+    return {
+        "log_id": kit.digest(0x10), "operator": kit.account(2), "name": "gateway-1",
+        "origin": "x", "endpoint": "http://127.0.0.1:1", "note_key": kit.digest(3),
+        "receipt_key": bytes(64), "registered_at": kit.GENESIS, "registered_tx": kit.digest(4),
+    }  # fmt: skip
 
 
 def world(tmp_path: Path, mail: delivery.MailSettings | None = None, **changes: Any) -> World:
@@ -443,8 +454,19 @@ def world(tmp_path: Path, mail: delivery.MailSettings | None = None, **changes: 
         wall=wall,
     )
     site = kit.make_site(told, clock=clock, alerts=desk, **changes)
-    worker = AlertWorker(site, desk, Languages(site.resources))
-    return World(site=site, desk=desk, worker=worker, told=told, clock=clock, wall=wall)
+    kit.fill(site.engine, schema.cursor, {"name": "block", "value": 100})
+    kit.fill(site.engine, schema.cursor, {"name": f"log:{kit.digest(0x10).hex()}", "value": 99})
+    kit.fill(site.engine, schema.gateway, gateway())
+    block = [100]
+    worker = AlertWorker(
+        site,
+        desk,
+        Languages(site.resources),
+        lambda: Head(block=block[0], time=clock.now()) if block[0] else None,
+    )
+    return World(
+        site=site, desk=desk, worker=worker, told=told, clock=clock, wall=wall, block=block
+    )
 
 
 def subscribe(there: World, channel: Channel, target: str, *kinds: Kind, **changes: Any) -> str:
@@ -681,6 +703,26 @@ def test_a_name_that_resolves_inside_is_not_called(
     assert asyncio.run(run()) == 0
     (standing,) = there.desk.store.standings(ADA)
     assert "no public address" in (standing.trouble or "")
+
+
+def test_an_index_that_is_behind_tells_nothing(tmp_path: Path) -> None:
+    with webhook(Hook()) as hook:
+        there = world(tmp_path)
+        engine = there.site.engine
+        subscribe(there, Channel.WEBHOOK, hook.url, Kind.SILENT)
+        kit.fill(engine, schema.device, device(7, enrolled_at=NOW))
+        there.clock.time_s += 7 * HOUR
+        for behind in (0, 500):
+            there.block[0] = behind
+            assert step(there) == 0, "the chain does not answer, or is far ahead of the index"
+        there.block[0] = 100
+        kit.fill(engine, schema.anchor, anchor(200, NOW))
+        assert step(there) == 0, "the log was not read as far as the chain covers it"
+        with engine.begin() as connection:
+            where = schema.cursor.c.name.like("log:%")
+            connection.execute(schema.cursor.update().where(where).values(value=200))
+        assert step(there) == 1
+        assert json.loads(hook.calls[0][1])["data"]["device"] == 7
 
 
 def test_a_mail_server_that_refuses_is_asked_again(tmp_path: Path) -> None:

@@ -25,13 +25,18 @@ from commonworks.explorer.alerts.desk import CONFIRM, UNSUBSCRIBE, AlertDesk
 from commonworks.explorer.alerts.rules import Channel, Subscription, due
 from commonworks.explorer.alerts.store import Message
 from commonworks.explorer.alerts.texts import Text, compose, footer
-from commonworks.explorer.queries.alerts import claimable_epoch, facts
+from commonworks.explorer.queries.alerts import block_of, claimable_epoch, facts
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import Languages, gettext
 from commonworks.explorer.web.model import address_text, hash_text
+from commonworks.ports import Head
 
 ROUND_S: Final = 5.0
 """Real time between two rounds."""
+STALE_S: Final = 900
+"""How old the chain's newest block may be, network time; nothing is decided by an older one."""
+BEHIND_MAX: Final = 20
+"""How many blocks the index may be behind it."""
 BATCH: Final = 50
 """Most messages sent in a round."""
 AT_ONCE: Final = 8
@@ -41,7 +46,15 @@ AT_ONCE: Final = 8
 class AlertWorker:
     """Does the rounds of one explorer."""
 
-    def __init__(self, site: Site, desk: AlertDesk, languages: Languages) -> None:
+    def __init__(
+        self,
+        site: Site,
+        desk: AlertDesk,
+        languages: Languages,
+        head: Callable[[], Head | None],
+    ) -> None:
+        """`head` is the chain's newest block; None while the chain does not answer."""
+        self._head = head
         self._site = site
         self._desk = desk
         self._languages = languages
@@ -70,16 +83,24 @@ class AlertWorker:
         return await self.send()
 
     async def look(self) -> int:
-        """Note what is due for every subscription in force; return how many messages are new."""
-        claimable = await claimable_epoch(self._site)
-        return await asyncio.to_thread(self._look, claimable)
+        """Note what is due for every subscription in force; return how many messages are new.
 
-    def _look(self, claimable: int | None) -> int:
+        An index that stands still, or is behind its chain, says nothing about now: then nothing is.
+        """
+        head = self._head()
+        if head is None or head.time < self._site.clock.now() - STALE_S:
+            return 0
+        claimable = await claimable_epoch(self._site)
+        return await asyncio.to_thread(self._look, claimable, head.block)
+
+    def _look(self, claimable: int | None, block: int) -> int:
         store, queued = self._desk.store, 0
         subscriptions = store.in_force()
         if not subscriptions:
             return 0
         with self._site.engine.connect() as connection:
+            if (block_of(connection) or 0) + BEHIND_MAX < block:
+                return 0
             for one in subscriptions:
                 found = due(one, facts(connection, self._site, one, claimable))
                 moved = (found.epochs_seen, found.payouts_seen)

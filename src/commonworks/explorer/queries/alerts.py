@@ -23,6 +23,7 @@ from commonworks.explorer.alerts.rules import (
 from commonworks.explorer.alerts.store import Baseline, Standing
 from commonworks.explorer.alerts.texts import KIND_WORDS
 from commonworks.explorer.index import schema
+from commonworks.explorer.index.rows import BLOCK, LOG, cursor_value
 from commonworks.explorer.models.alerts import (
     AlertKind,
     AlertOffers,
@@ -152,7 +153,12 @@ def facts(
 
 
 def _lives(connection: Connection, site: Site, account: bytes) -> Sequence[Life]:
-    table = schema.device.c
+    """Return when an account's devices were last heard of.
+
+    Where the index has not read a log as far as the chain covers it, nobody knows whether a device
+    is silent: then it counts as fresh. One that never spoke may have spoken in any log.
+    """
+    table, behind = schema.device.c, _behind(connection)
     rows = connection.execute(
         select(table.device, table.thumbprint, table.enrolled_at, table.last_judged_epoch)
         .where(table.owner == account)
@@ -160,20 +166,36 @@ def _lives(connection: Connection, site: Site, account: bytes) -> Sequence[Life]
     )
     found = []
     for row in rows.all():
-        heard = [
-            _anchored_at(connection, log_id, position)
-            for log_id, position in _newest(connection, row.device, row.last_judged_epoch)
-        ]
+        newest = _newest(connection, row.device, row.last_judged_epoch)
+        heard = [_anchored_at(connection, log_id, position) for log_id, position in newest]
         known = [time_s for time_s in heard if time_s is not None]
+        logs = {log_id for log_id, _ in newest} or behind
         found.append(
             Life(
                 device=row.device,
                 label=site.device_labels.get(row.thumbprint),
                 heard_at=max([row.enrolled_at, *known]),
-                fresh=len(known) < len(heard),
+                fresh=len(known) < len(heard) or bool(logs & behind),
             )
         )
     return found
+
+
+def _behind(connection: Connection) -> set[bytes]:
+    """Return the logs that the index has read less of than the chain covers."""
+    found = set()
+    for log_id in connection.execute(select(schema.gateway.c.log_id)).scalars().all():
+        covered = connection.execute(
+            select(func.max(schema.anchor.c.size)).where(schema.anchor.c.log_id == log_id)
+        ).scalar()
+        if (covered or 0) > (cursor_value(connection, LOG + log_id.hex()) or 0):
+            found.add(log_id)
+    return found
+
+
+def block_of(connection: Connection) -> int | None:
+    """Return the newest block that the index holds; None before the first."""
+    return cursor_value(connection, BLOCK)
 
 
 def _newest(connection: Connection, device: int, judged: int | None) -> Sequence[tuple[bytes, int]]:

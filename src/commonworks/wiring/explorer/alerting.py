@@ -23,6 +23,7 @@ from commonworks.explorer.alerts.store import AlertStore, Baseline
 from commonworks.explorer.alerts.worker import AlertWorker
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import Languages
+from commonworks.ports import Head
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import Session
 
@@ -99,10 +100,13 @@ async def baseline_now(session: Session) -> Baseline:
 
 @asynccontextmanager
 async def telling(
-    site: Site, desk: AlertDesk, on_trouble: Callable[[str], None]
+    site: Site,
+    desk: AlertDesk,
+    on_trouble: Callable[[str], None],
+    head: Callable[[], Head | None],
 ) -> AsyncIterator[AlertWorker]:
-    """Do the rounds of alerts until the block is left."""
-    worker = AlertWorker(site, desk, Languages(site.resources))
+    """Do the rounds of alerts until the block is left; `head` is the chain's newest block."""
+    worker = AlertWorker(site, desk, Languages(site.resources), head)
     task = asyncio.create_task(worker.run(on_trouble))
     try:
         yield worker

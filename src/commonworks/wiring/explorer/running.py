@@ -17,6 +17,7 @@ from commonworks.explorer.index.engine import open_index
 from commonworks.explorer.index.follow import Follower
 from commonworks.explorer.ports import Archive
 from commonworks.explorer.site import Site
+from commonworks.ports import Head
 from commonworks.storage.files import FileStore
 from commonworks.transport.asgi import App
 from commonworks.transport.server import serve
@@ -104,10 +105,17 @@ async def run_explorer(
         url = await _serve(stack, site, place, port, may_move=place.port is None)
         site.alerts = alert_desk(session.home, listens_at=url)
         told = _Told(on_trouble)
-        await stack.enter_async_context(telling(site, site.alerts, told.line))
+        await stack.enter_async_context(
+            telling(site, site.alerts, told.line, lambda: _head_of(follower))
+        )
         await stack.enter_async_context(_following(session, follower, told))
         stack.callback(site.broadcast.close)
         yield url
+
+
+def _head_of(follower: Follower) -> Head | None:
+    """Return the chain's newest block as the follower saw it last."""
+    return None if follower.last is None else follower.last.head
 
 
 def _desk(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk:
