@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
-from typing import Any
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import delete, update
 
 from commonworks.errors import Corrupt, NotFound
 from commonworks.explorer.index import schema
+from commonworks.explorer.models.proofs import PayoutProof, StatementProof
+from commonworks.explorer.proof_words import proof_words
 from commonworks.explorer.proofs import LeafChanges, PayoutTree, PayoutTrees
 from commonworks.explorer.site import Site
 from commonworks.model import Total
@@ -232,3 +239,49 @@ def test_a_tree_grows_out_of_the_one_before_it() -> None:
     assert asked == [-1, 0, 0, 3]
     with pytest.raises(Corrupt):
         trees.tree(5, digest(5), lambda known: changes(5, known))
+
+
+# --- words and docs -------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[2] / "docs" / "spec" / "proof.md"
+
+
+def members(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the names of every member of a document."""
+    for name, field in model.model_fields.items():
+        yield name
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from members(kind)
+
+
+def test_every_member_and_step_is_in_the_specification() -> None:
+    text = DOCS.read_text()
+    named = set(members(StatementProof)) | set(members(PayoutProof))
+    assert len(named) > 50
+    assert {name for name in named if f"`{name}`" not in text} == set()
+    steps = {code.removeprefix("step.") for code in proof_words() if code.startswith("step.")}
+    assert {step for step in steps if f"`{step}`" not in text} == set()
+
+
+def test_pages_carry_the_proof_that_the_api_gives(site: Site) -> None:
+    name = identity(entries()[0]).hex()
+    token = real_network().token.hex()
+    for path in (f"proofs/receipt/{name}", f"proofs/payout/1/0x{token}/0x{account(3).hex()}"):
+        page = client(site).get(f"/{path}").text
+        found = re.search(r'<script type="application/json" id="proof-data">(.*?)</script>', page)
+        assert found is not None
+        assert json.loads(found[1]) == get(site, f"/api/v1/{path}")
+
+
+def test_a_hostile_gateway_name_stays_text() -> None:
+    site = proof_site()
+    evil = "</script><img src=x onerror=alert(1)>'\"; rm -rf ~"
+    with site.engine.begin() as connection:
+        connection.execute(update(schema.gateway).values(name=evil))
+    name = identity(entries()[0]).hex()
+    for path in (f"/proofs/receipt/{name}", "/proofs"):
+        page = client(site).get(path)
+        assert page.status_code == 200
+        assert "<img" not in page.text
+        assert "</script><img" not in page.text

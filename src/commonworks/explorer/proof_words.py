@@ -40,11 +40,11 @@ _STEPS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "leaf": (
             mark("Leaf of the log's tree"),
-            mark("SHA-256 of a zero byte and the statement."),
+            mark("SHA-256 of the byte 00 and the statement."),
         ),
         "node": (
             mark("Node {number}"),
-            mark("SHA-256 of a one byte, the left hash and the right hash."),
+            mark("SHA-256 of the byte 01, the left hash and the right hash."),
         ),
         "root": (
             mark("The path ends at the root"),
@@ -258,6 +258,7 @@ _VALUES: Final[Mapping[str, str]] = MappingProxyType(
 _OTHERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "status.ok": mark("Fits"),
+        "status.computed": mark("Computed"),
         "status.fail": mark("Does not fit"),
         "status.told": mark("As told"),
         "status.skip": mark("Not checked"),

@@ -15,6 +15,8 @@ import { tamper, tamperable } from "./proof-tamper.js";
 const WORDS = readJson("proof-words") ?? {};
 const MARKS = { ok: "✓", fail: "✗", told: "≈", skip: "–" };
 const TONES = { ok: "ok", fail: "bad", told: "wait", skip: "plain" };
+/** Steps that only compute: there is nothing yet to compare their result with. */
+const COMPUTED = new Set(["leaf", "node", "payout_words", "payout_leaf", "payout_node"]);
 const SIGN1_BYTE = 0xd2;
 
 const page = document.querySelector("[data-proof-viewer]");
@@ -86,8 +88,13 @@ function showVerdict(tone, text, more = [], result = null) {
 }
 
 function showStep(step) {
-  const status = element("span", { class: `badge ${TONES[step.status]}` });
-  status.append(element("span", { "aria-hidden": "true", text: `${MARKS[step.status]} ` }), say(`status.${step.status}`));
+  const computed = COMPUTED.has(step.id);
+  const status = element("span", { class: `badge ${computed ? "plain" : TONES[step.status]}` });
+  const mark = computed ? "=" : MARKS[step.status];
+  status.append(
+    element("span", { "aria-hidden": "true", text: `${mark} ` }),
+    say(`status.${computed ? "computed" : step.status}`),
+  );
   const item = element("li", { class: "proof-step", "data-step": step.id, "data-status": step.status });
   const title = say(`step.${step.id}`, { number: step.number ?? "" });
   item.append(
