@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, liter
 
 from commonworks.errors import InvalidInput, NotFound
 from commonworks.explorer.index import schema
-from commonworks.explorer.index.schema import Amount
+from commonworks.explorer.index.columns import Amount
 from commonworks.explorer.models.nodes import (
     AnchorView,
     Bond,
@@ -43,7 +43,7 @@ EPOCHS_COUNTED: Final = 100
 VERIFIERS, GATEWAYS = "verifiers", "gateways"
 """Names under which settlements reward nodes."""
 
-Anything = Row[Any]
+Anything = Row[*tuple[Any, ...]]
 
 
 # --- all of them ----------------------------------------------------------------------------------
