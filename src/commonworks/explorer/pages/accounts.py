@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
+from babel.dates import format_date
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
@@ -26,7 +28,7 @@ from commonworks.explorer.queries.account_statement import (
 from commonworks.explorer.queries.activity import Wanted, events
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
-from commonworks.explorer.web.i18n import gettext
+from commonworks.explorer.web.i18n import gettext, language
 from commonworks.explorer.web.model import AddressText, address_bytes, address_text, party
 from commonworks.explorer.web.pagination import LIMIT_DEFAULT, CursorQuery
 from commonworks.explorer.web.templating import render
@@ -154,9 +156,16 @@ def statement_page(
         "accounts/statement.html",
         statement=statement,
         month=wanted,
+        title=_title(wanted),
         later=wanted.begins < now.begins,
         yours=viewer == account,
     )
+
+
+def _title(month: Month) -> str:
+    """Return a month as people write it."""
+    first = datetime.fromtimestamp(month.begins, UTC)
+    return format_date(first, "LLLL y", locale=language())
 
 
 def _month(site: Site, text: str) -> Month:

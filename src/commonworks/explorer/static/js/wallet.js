@@ -412,6 +412,7 @@ async function pressed(button, place, work) {
   } finally {
     button.disabled = false;
     button.removeAttribute("aria-busy");
+    if (document.activeElement === document.body) button.focus();
   }
 }
 
