@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from fastapi import Request, Response
 
 import explorer_kit as kit
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -51,9 +52,11 @@ from commonworks.explorer.alerts.store import (
     Baseline,
     message_id,
 )
+from commonworks.explorer.alerts.texts import compose
 from commonworks.explorer.alerts.worker import AlertWorker
 from commonworks.explorer.index import schema
 from commonworks.explorer.ports import Claimable
+from commonworks.explorer.sessions import Session, keep
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import Languages
 from commonworks.ports import Head
@@ -741,3 +744,136 @@ def test_without_a_mail_server_it_says_so(tmp_path: Path) -> None:
     there = world(tmp_path)
     with pytest.raises(Unavailable, match="cannot send e-mail"):
         subscribe(there, Channel.EMAIL, "ada@example.org")
+
+
+# --- page and answers -----------------------------------------------------------------------------
+
+
+def signed_in(there: World, account: bytes = ADA) -> Any:
+    """Return a browser in which somebody has signed in."""
+    browser = kit.client(there.site)
+    session = Session(account=account, expires_at=2**40, token=bytes(8))
+    answer = Response()
+    scope = {"type": "http", "scheme": "http", "headers": [], "path": "/", "query_string": b""}
+    keep(there.site, Request({**scope, "server": ("127.0.0.1", 80)}), answer, session)
+    name, _, rest = answer.headers["set-cookie"].partition("=")
+    browser.cookies.set(name, rest.partition(";")[0].strip('"'))
+    return browser
+
+
+def test_strangers_see_what_there_is_and_no_more(tmp_path: Path) -> None:
+    there = world(tmp_path)
+    browser = kit.client(there.site)
+    page = browser.get("/alerts")
+    assert page.status_code == 200
+    assert "cannot send e-mail" in page.text
+    assert "Sign in" in page.text
+    offers = browser.get("/api/v1/alerts/offers").json()
+    assert (offers["email"], offers["webhook"]) == (False, True)
+    assert browser.get("/api/v1/alerts").status_code == 401
+    wish = {"channel": "webhook", "target": "https://example.org/x", "kinds": ["vote"]}
+    assert browser.post("/api/v1/alerts", json=wish).status_code == 401
+    assert browser.post("/alerts", data={"channel": "webhook"}).status_code == 401
+
+
+def test_an_owner_subscribes_tests_and_ends_by_the_page(tmp_path: Path) -> None:
+    with webhook(Hook()) as hook:
+        there = world(tmp_path)
+        browser = signed_in(there)
+        wrong = browser.post("/alerts", data={"channel": "webhook", "target": hook.url})
+        assert wrong.status_code == 400
+        assert hook.url in wrong.text, "what was written stays in the form"
+        inside = {"channel": "webhook", "target": "https://10.0.0.1/", "kind": "vote"}
+        assert "no public address" in browser.post("/alerts", data=inside).text
+        made = browser.post(
+            "/alerts",
+            data={
+                "channel": "webhook", "target": hook.url, "kind": ["vote", "silent"], "hours": "6",
+            },
+        )  # fmt: skip
+        assert made.headers["location"] == "/alerts?done=added"
+        (item,) = browser.get("/api/v1/alerts").json()["items"]
+        assert (item["kinds"], item["silent_after_s"]) == (["silent", "vote"], 6 * HOUR)
+        assert item["secret"].startswith("whsec_")
+        assert item["target"] in browser.get("/alerts").text
+        assert browser.post("/alerts/test", data={"id": item["id"]}).status_code == 303
+        assert step(there) == 1
+        assert json.loads(hook.calls[0][1])["type"] == "test"
+
+        other = signed_in(there, kit.account(0xB0B))
+        for action in ("test", "end"):
+            assert other.post(f"/alerts/{action}", data={"id": item["id"]}).status_code == 404
+        assert other.delete(f"/api/v1/alerts/{item['id']}").status_code == 404
+        assert other.post(f"/api/v1/alerts/{item['id']}/test").status_code == 404
+        elsewhere = {"sec-fetch-site": "cross-site"}
+        refused = browser.post("/alerts/end", data={"id": item["id"]}, headers=elsewhere)
+        assert refused.status_code == 403
+        assert browser.post("/alerts/end", data={"id": item["id"]}).status_code == 303
+        assert browser.get("/api/v1/alerts").json()["items"] == []
+
+
+def test_an_owner_subscribes_by_the_api(tmp_path: Path) -> None:
+    box = Mailbox()
+    with mail_server(box) as settings:
+        there = world(tmp_path, settings)
+        browser = signed_in(there)
+        wish = {"channel": "email", "target": "ada@example.org", "kinds": ["payout"]}
+        made = browser.post("/api/v1/alerts", json=wish)
+        assert made.status_code == 201
+        assert (made.json()["in_force"], made.json()["secret"]) == (False, None)
+        assert browser.post("/api/v1/alerts", json=wish).status_code == 409
+        assert step(there) == 1
+        ident = made.json()["id"]
+        token = there.desk.store.token(CONFIRM, ident)
+        agreed = browser.post("/api/v1/alerts/confirm", json={"token": token})
+        assert agreed.json() == {"in_force": True}
+        stop = {"token": there.desk.store.token(UNSUBSCRIBE, ident)}
+        assert browser.post("/api/v1/alerts/unsubscribe", json=stop).json() == {"ended": True}
+        assert browser.post("/api/v1/alerts/unsubscribe", json=stop).json() == {"ended": False}
+        forged = {"token": f"{ident}.{'0' * 32}"}
+        assert browser.post("/api/v1/alerts/unsubscribe", json=forged).status_code == 400
+        for path in ("/alerts/confirm", "/alerts/unsubscribe"):
+            assert browser.get(path, params={"token": "x"}).status_code == 400
+            assert browser.get(path).status_code == 400
+        gone = there.desk.store.token(UNSUBSCRIBE, ident)
+        assert browser.get("/alerts/unsubscribe", params={"token": gone}).status_code == 200
+    assert "ada@example.org" not in kit.client(there.site).get("/alerts").text
+
+
+def test_hostile_targets_are_text(tmp_path: Path) -> None:
+    there = world(tmp_path)
+    browser = signed_in(there)
+    target = 'https://example.org/"><script>alert(1)</script>'
+    made = browser.post("/alerts", data={"channel": "webhook", "target": target, "kind": "vote"})
+    assert "<script>alert" not in made.text
+    assert "<script>alert" not in browser.get("/alerts").text
+
+
+@pytest.mark.parametrize("language", ["de", "en", "xx"])
+def test_every_message_is_said_in_words(tmp_path: Path, language: str) -> None:
+    there = world(tmp_path)
+    one = subscription(language=language)
+    languages = Languages(there.site.resources)
+    languages.use(language if language in languages.codes else "en")
+    ballot = {"proposal": 3, "title": "Raise it", "starts_at": NOW, "ends_at": NOW + HOUR}
+    reason = {"reason": "too_late", "count": 2, "devices": [{"device": 7, "label": None,
+              "count": 2}]}  # fmt: skip
+    tiny = {"asset": "0x" + kit.account(0x70).hex(), "amount": "7"}
+    for kind, data in (
+        ("confirm", {}),
+        ("test", {}),
+        ("silent", {"device": 7, "label": "a\nb", "heard_at": NOW, "silent_after_s": HOUR}),
+        ("rejected", {"epoch": 4, "count": 2, "reasons": [reason]}),
+        ("payout", {"epoch": 4, "earned": [tiny]}),
+        ("vote", {**ballot, "ending": False}),
+        ("vote", {**ballot, "ending": True}),
+    ):
+        text = compose(there.site, one, kind, data)
+        assert "\n" not in text.subject
+        assert all(text.lines)
+        assert "%(" not in text.subject + "".join(text.lines)
+    languages.use("en")
+    assert (
+        "0.000000000000000007 CWT"
+        in compose(there.site, one, "payout", {"epoch": 4, "earned": [tiny]}).subject
+    )

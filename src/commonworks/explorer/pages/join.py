@@ -63,6 +63,7 @@ def join(
         url=url,
         commands=queries.commands(site, chosen, url) if chosen.resource else (),
         reach=queries.reach(site),
+        program=queries.program(site),
         trouble=gettext("That is no place: write degrees, for example 48.2 and 16.37.")
         if trouble == "place"
         else "",

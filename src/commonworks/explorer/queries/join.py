@@ -216,14 +216,19 @@ class Command:
     text: str
 
 
+def program(site: Site) -> str:
+    """Return how a newcomer calls the command line: as here, where it must be this machine."""
+    return site.command if reach(site) is JoinReach.HERE else "commonworks"
+
+
 def commands(site: Site, chosen: Choice, url: str) -> Sequence[Command]:
     """Return what to type on the newcomer's machine, in order."""
-    program = site.command if reach(site) is JoinReach.HERE else "commonworks"
+    call = program(site)
     device = shlex.quote(chosen.device or "my-device")
     resource = shlex.quote(chosen.resource or next(iter(site.resources), ""))
     home = f"--home {FOLDER}"
     where = "" if chosen.cell == "0" else f" --cell {chosen.cell}"
-    enrol = f"{program} device enrol {device} --owner {ACCOUNT} --resource {resource}{where} {home}"
+    enrol = f"{call} device enrol {device} --owner {ACCOUNT} --resource {resource}{where} {home}"
     readings = f"--device {device}:{resource}:readings.jsonl"
     return (
         Command(
@@ -232,15 +237,15 @@ def commands(site: Site, chosen: Choice, url: str) -> Sequence[Command]:
         ),
         Command(
             does=gettext("Fetch this network's configuration and check that its chain is the one."),
-            text=f"{program} join {shlex.quote(url)} {home}",
+            text=f"{call} join {shlex.quote(url)} {home}",
         ),
         Command(
             does=gettext("Make an account: it owns the device and is paid."),
-            text=f"{program} account new {ACCOUNT} {home}",
+            text=f"{call} account new {ACCOUNT} {home}",
         ),
         Command(
             does=gettext("Make the device's key; the line that it prints is the thumbprint."),
-            text=f"{program} device new {device} {home}",
+            text=f"{call} device new {device} {home}",
         ),
         Command(
             does=gettext("Enrol the device and bind it to you. A relay pays what that costs."),
@@ -248,7 +253,7 @@ def commands(site: Site, chosen: Choice, url: str) -> Sequence[Command]:
         ),
         Command(
             does=gettext("Start the agent: it signs each line of the file and delivers it."),
-            text=f"{program} agent run {readings} {home}",
+            text=f"{call} agent run {readings} {home}",
         ),
     )
 
