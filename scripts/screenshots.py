@@ -18,10 +18,10 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from PIL import Image
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = ROOT / "docs" / "screenshots"
@@ -30,8 +30,8 @@ FLAGS: Final = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-WIDE: Final = {"width": 1280, "height": 900}
-NARROW: Final = {"width": 390, "height": 844}
+WIDE: Final = ViewportSize(width=1280, height=900)
+NARROW: Final = ViewportSize(width=390, height=844)
 HEIGHT_MAX: Final = 4_000
 """Longest picture, pixels of a page: what follows looks like what came before."""
 COLOURS: Final = 192
@@ -145,6 +145,7 @@ async def run(url: str, target: Path, everything: bool, only: str) -> None:
     pages = {
         name: path for name, path in places(url).items() if not only or name in only.split(",")
     }
+    looks: list[tuple[str, ViewportSize, Literal["light", "dark"]]]
     looks = [("wide", WIDE, "light"), ("narrow", NARROW, "dark")]
     if everything:
         looks += [("wide", WIDE, "dark"), ("narrow", NARROW, "light")]
