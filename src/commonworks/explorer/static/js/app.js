@@ -22,9 +22,10 @@ export function say(text) {
   document.getElementById("say").textContent = text;
 }
 
-function copying() {
+/** Let every button below `root` copy what stands beside it. */
+export function copying(root = document) {
   if (!navigator.clipboard) return;
-  for (const button of document.querySelectorAll("[data-copy]")) {
+  for (const button of root.querySelectorAll("[data-copy]")) {
     button.hidden = false;
     const label = button.textContent;
     button.addEventListener("click", async () => {

@@ -1,6 +1,6 @@
 // Proposals: the progress of a back-test, the vote as it goes on, and pictures.
 import { draw } from "./charts.js";
-import { localTimes } from "./app.js";
+import { copying, localTimes } from "./app.js";
 import { live } from "./live.js";
 
 const AGAIN_MS = 2000;
@@ -23,6 +23,7 @@ function replace(page, selector) {
   for (const [name, value] of Object.entries(made.dataset)) old.dataset[name] = value;
   old.replaceChildren(...made.childNodes);
   localTimes(old);
+  copying(old);
 }
 
 const stateOf = (page) => page.querySelector("[data-state]")?.dataset.state;
