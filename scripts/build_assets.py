@@ -1,4 +1,4 @@
-"""Copy the browser libraries that npm installed into the package: pages load nothing from elsewhere.
+"""Copy the browser libraries that npm installed into the package: pages load nothing else.
 
 Each is copied unchanged, its licence beside it. Prints one line; a second run does nothing.
 """

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from PIL import Image
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, FloatRect, Page, ViewportSize, async_playwright
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TARGET: Final = ROOT / "docs" / "screenshots"
@@ -50,7 +50,7 @@ def demo() -> Iterator[str]:
     """Run a demo network and yield its explorer's URL once the days are settled."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            Path(sys.executable).with_name("commonworks"), "demo", "--home", f"{folder}/street",
+            str(Path(sys.executable).with_name("commonworks")), "demo", "--home", f"{folder}/street",
             "--explorer-port", "0",
         ]  # fmt: skip
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -133,7 +133,7 @@ async def shoot(page: Page, url: str, target: Path) -> None:
     await page.wait_for_timeout(700)  # charts draw after they were laid out
     height = await page.evaluate("document.documentElement.scrollHeight")
     size = page.viewport_size or WIDE
-    clip = {"x": 0, "y": 0, "width": size["width"], "height": min(height, HEIGHT_MAX)}
+    clip = FloatRect(x=0, y=0, width=size["width"], height=min(height, HEIGHT_MAX))
     await page.screenshot(path=target, full_page=True, clip=clip)
     with Image.open(target) as picture:
         picture.convert("RGB").quantize(COLOURS).save(target, optimize=True)
@@ -141,10 +141,9 @@ async def shoot(page: Page, url: str, target: Path) -> None:
 
 async def run(url: str, target: Path, everything: bool, only: str) -> None:
     """Write all pictures."""
-    target.mkdir(parents=True, exist_ok=True)
-    pages = {
-        name: path for name, path in places(url).items() if not only or name in only.split(",")
-    }
+    wanted = set(only.split(",")) if only else None
+    found = await asyncio.to_thread(places, url)
+    pages = {name: path for name, path in found.items() if wanted is None or name in wanted}
     looks: list[tuple[str, ViewportSize, Literal["light", "dark"]]]
     looks = [("wide", WIDE, "light"), ("narrow", NARROW, "dark")]
     if everything:
