@@ -50,7 +50,8 @@ def demo() -> Iterator[str]:
     """Run a demo network and yield its explorer's URL once the days are settled."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            str(Path(sys.executable).with_name("commonworks")), "demo", "--home", f"{folder}/street",
+            str(Path(sys.executable).with_name("commonworks")),
+            "demo", "--home", f"{folder}/street",
             "--explorer-port", "0",
         ]  # fmt: skip
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
