@@ -15,7 +15,7 @@ from commonworks.explorer.models.devices import (
     Status,
     StatusCode,
 )
-from commonworks.explorer.queries.commands import command_line
+from commonworks.explorer.queries.commands import command_line, plain_name
 from commonworks.explorer.queries.verdict_words import inline
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext, ngettext
@@ -24,9 +24,6 @@ from commonworks.statements.model import Kind, Reason
 
 ADVICE_REASONS_MAX: Final = 4
 """Reasons of the newest epoch that advice is given for."""
-
-PLACEHOLDER: Final = "NAME"
-"""Stands in a printed command for a device whose name is not known here."""
 
 
 def status_of(
@@ -107,7 +104,7 @@ def advice_of(
     if status.code is StatusCode.RETIRED:
         return []
     found = []
-    name = site.device_labels.get(row.thumbprint, PLACEHOLDER)
+    name = plain_name(site.device_labels.get(row.thumbprint))
     waiting = _waiting(connection, row.device)
     if status.code is StatusCode.SILENT:
         found.append(_silent(site, waiting))
@@ -248,7 +245,7 @@ def _penniless(connection: Connection, site: Site, row: Row[Any]) -> bool:
 
 
 def _deposit(site: Site, row: Row[Any]) -> Advice:
-    owner = site.labels.get(row.owner, "0x" + row.owner.hex())
+    owner = plain_name(site.labels.get(row.owner, "0x" + row.owner.hex()))
     return Advice(
         code="deposit",
         title=gettext("Pay into the Vault"),

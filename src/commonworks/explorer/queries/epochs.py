@@ -37,7 +37,8 @@ def list_epochs(
     """
     where = decode_cursor(cursor, int)
     now = site.clock.now()
-    top = newest_epoch(connection, site) if where is None else where[0] - 1
+    newest = newest_epoch(connection, site)
+    top = newest if where is None else min(newest, where[0] - 1)
     numbers = list(range(top, max(-1, top - limit - 1), -1))
     rows: dict[int, Row[Any]] = {}
     if numbers:

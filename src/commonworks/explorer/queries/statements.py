@@ -28,7 +28,7 @@ from commonworks.explorer.models.statements import (
     StatementRow,
 )
 from commonworks.explorer.queries import verdict_words
-from commonworks.explorer.queries.commands import command_line
+from commonworks.explorer.queries.commands import command_line, plain_name
 from commonworks.explorer.queries.devices import reason_text, refs_of
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.model import DeviceRef, Party, device_ref, hash_text, party
@@ -264,7 +264,7 @@ def _place(site: Site, row: Row[Any], logs: Mapping[bytes, LogRef]) -> Place:
     log = logs[row.log_id]
     words = ["receipt", "get", str(row.position), f"entry-{row.position}.cose"]
     if log.gateway is not None:
-        words += ["--gateway", log.gateway]
+        words += ["--gateway", plain_name(log.gateway)]
     return Place(
         log=log,
         position=row.position,
