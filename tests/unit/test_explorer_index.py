@@ -13,6 +13,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, event, insert, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from commonworks.crypto.hashes import sha256
 from commonworks.errors import Conflict, Corrupt, InvariantBroken, NotFound
@@ -511,6 +513,14 @@ def test_an_index_by_its_url_is_the_same(tmp_path: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
     made.dispose()
+
+
+def test_the_schema_is_no_databases_own() -> None:
+    for table in schema.metadata.sorted_tables:
+        said = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+        assert f"CREATE TABLE {table.name}" in said.replace('"', "")
+        for index in table.indexes:
+            assert "CREATE INDEX" in str(CreateIndex(index).compile(dialect=postgresql.dialect()))
 
 
 def test_a_reader_changes_nothing(engine: Engine, tmp_path: Path) -> None:

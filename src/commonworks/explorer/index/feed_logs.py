@@ -209,7 +209,10 @@ class LogFold:
             .where(statement.c.epoch.is_(None), statement.c.kid == bindparam("b_kid"))
             .values(
                 device=bindparam("b_device"),
-                resource=case((_BY_DEVICE, bindparam("b_resource")), else_=statement.c.resource),
+                resource=case(
+                    (_BY_DEVICE, bindparam("b_resource", type_=statement.c.resource.type)),
+                    else_=statement.c.resource,
+                ),
             ),
             changes,
         )
@@ -279,7 +282,8 @@ class LogFold:
         """Write verdicts onto entries."""
         devices = self._named(item["device"] for _, item in chosen)
         changes = []
-        for row, item in chosen:
+        # In the tables' own order: neighbours lie on one page.
+        for row, item in sorted(chosen, key=lambda pair: (pair[0]["log_id"], pair[0]["position"])):
             self._attach(row, devices.get(item["device"]))
             changes.append(
                 {
@@ -362,7 +366,8 @@ class LogFold:
                 statements=device.c.statements + bindparam("b_statements"),
                 rejected=device.c.rejected + bindparam("b_rejected"),
                 last_judged_epoch=case(
-                    (last > bindparam("b_epoch"), last), else_=bindparam("b_epoch")
+                    (last > bindparam("b_epoch"), last),
+                    else_=bindparam("b_epoch", type_=last.type),
                 ),
             ),
             [

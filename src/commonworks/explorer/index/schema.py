@@ -122,7 +122,8 @@ statement: Final = Table(
     "statement",
     metadata,
     # Every logged entry, from the moment it is logged. What it is for its reader: `kind` and `kid`
-    # where it can be decoded; `device` by its key until it is judged, then the verdict's.
+    # where it can be decoded; `device` by its key until it is judged, then the verdict's. A signed
+    # statement's rejection that names no device (`too_late`) counts for its key's.
     _hash("log_id", primary_key=True),
     Column("position", BigInteger, primary_key=True),
     _hash("identity", nullable=False),

@@ -20,7 +20,6 @@ from commonworks.errors import (
     Conflict,
     Corrupt,
     NotFound,
-    Unauthorized,
     Unavailable,
 )
 from commonworks.events import Finalised, GatewayRegistered
@@ -109,7 +108,7 @@ class ChainArchive:
         self._block = session.deployment.genesis_block - 1
         self._lock = asyncio.Lock()
         self._state: State | None = None
-        """What the epoch that was asked for last left."""
+        """What the newest epoch that was asked for left."""
         self._logs: dict[bytes, AuditedLog] = {}
 
     async def settlement(self, epoch: int) -> Settlement | None:
@@ -126,7 +125,7 @@ class ChainArchive:
             if final is None:
                 return None
             settled = await self._found(epoch, final)
-            if settled is not None and (self._state is None or epoch == self._state.epoch + 1):
+            if settled is not None and (self._state is None or epoch > self._state.epoch):
                 self._state = settled.state
             return settled
 
@@ -276,7 +275,7 @@ class ChainArchive:
             source = open_source(
                 self._session, self._transport, place, gateway.log_id, self._reader
             )
-        except (NotFound, Unauthorized):
+        except NotFound:  # nothing is in that folder yet
             return None
         self._logs[gateway.log_id] = AuditedLog(
             name=gateway.name,
@@ -303,7 +302,12 @@ class ChainArchive:
 async def open_archive(
     session: Session, *, reader: str | None = None, recompute: bool = False
 ) -> AsyncIterator[ChainArchive]:
-    """Yield the archive of an opened network; see `ChainArchive`."""
+    """Yield the archive of an opened network; see `ChainArchive`.
+
+    Raises: NotFound or Unauthorized when the account `reader` cannot be used.
+    """
+    if reader is not None:
+        await asyncio.to_thread(session.home.account, reader)
     async with HttpTransport(timeout_s=LOG_TIMEOUT_S) as transport:
         chain = session.client()
         try:
