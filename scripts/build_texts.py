@@ -18,6 +18,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from commonworks.policy import KERNEL_PARAMETERS as PARAMETERS
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = (
     ROOT / "src" / "commonworks" / "explorer",
@@ -54,6 +56,8 @@ def texts() -> Catalog:
             if message and message != "":
                 place = (source / path).relative_to(ROOT).as_posix()
                 found.add(message, None, [(place, line)], context=context)
+    for parameter in PARAMETERS:
+        found.add(parameter.description, None, [("src/commonworks/policy.py", 0)])
     return found
 
 
