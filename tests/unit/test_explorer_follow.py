@@ -157,7 +157,11 @@ async def test_a_log_that_hangs_holds_no_other_up(story: History, engine: Engine
 
 
 @asynchronous
-async def test_a_log_that_fails_is_left_alone_for_a_while(story: History, engine: Engine) -> None:
+async def test_a_log_that_fails_is_left_alone_for_a_while(
+    story: History, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "POLL_S", 10_000)
+    monkeypatch.setattr(follow, "PAUSE_MAX_S", 10_000)
     world = World(story=story)
     bad, good = world.logs
     world.finish()

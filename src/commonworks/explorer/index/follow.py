@@ -88,7 +88,7 @@ class Step:
 class _Pause:
     """How long something that failed is left alone."""
 
-    wait_s: float = POLL_S
+    wait_s: float = field(default_factory=lambda: POLL_S)
     until: float = 0.0
     """Time of the event loop."""
 
