@@ -8,13 +8,14 @@ from typing import Final, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from commonworks.errors import NotFound, require
 from commonworks.explorer.site import Site
-from commonworks.explorer.web import errors
-from commonworks.explorer.web.guard import Guard, Limits
+from commonworks.explorer.web import contract, errors
+from commonworks.explorer.web.guard import YEAR_S, Guard, Head, Limits
 from commonworks.explorer.web.i18n import Languages
 
 SLICES: Final = (
@@ -24,7 +25,6 @@ SLICES: Final = (
 """Parts of the explorer; each has routes in `api` and in `pages` under this name."""
 
 API: Final = "/api/v1"
-YEAR_S: Final = 31_536_000
 GZIP_FROM_BYTES: Final = 1_000
 
 DESCRIPTION: Final = """What one network is and did, recomputable from its logs and its chain.
@@ -45,7 +45,10 @@ def build_app(site: Site, *, limits: Limits | None = None) -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to an address made of a header that anybody may write
+        generate_unique_id_function=_operation,
         middleware=[
+            Middleware(Head),
             Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES),
             Middleware(Guard, languages=languages, limits=limits or Limits()),
         ],
@@ -53,6 +56,7 @@ def build_app(site: Site, *, limits: Limits | None = None) -> FastAPI:
     app.state.site = site
     app.state.languages = languages
     errors.install(app)
+    contract.install(app)
     for name in SLICES:
         app.include_router(_router("api", name), prefix=API)
         app.include_router(_router("pages", name), include_in_schema=False)
@@ -61,6 +65,11 @@ def build_app(site: Site, *, limits: Limits | None = None) -> FastAPI:
     app.add_api_route("/robots.txt", _robots, include_in_schema=False)
     app.add_api_route("/api", _api_home, include_in_schema=False)
     return app
+
+
+def _operation(route: APIRoute) -> str:
+    """Return what generated clients call an operation: `devices_list_spans`."""
+    return "_".join([str(tag) for tag in route.tags[:1]] + [route.name])
 
 
 def _router(kind: str, name: str) -> APIRouter:
@@ -77,7 +86,11 @@ def _static(mark: str, path: str) -> Response:  # noqa: ARG001 - only there to o
     place = resources.files("commonworks.explorer") / "static"
     for part in parts:
         place = place / part
-    if not place.is_file():
+    try:
+        found = place.is_file()
+    except OSError:  # no name that a file can have
+        found = False
+    if not found:
         raise NotFound("no such file")
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     headers = {"cache-control": f"public, max-age={YEAR_S}, immutable"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,14 +15,30 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
-from commonworks.errors import CommonworksError, Unauthorized, Unavailable, http_status
+from commonworks.errors import (
+    CommonworksError,
+    Corrupt,
+    InvalidInput,
+    Unauthorized,
+    Unavailable,
+    http_status,
+)
 from commonworks.explorer.web.context import unreadable
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.templating import render
 
-RETRY_AFTER_S = 2
+STREAM_PATH: Final = "/api/v1/stream"
+"""What goes on for ever: it has no end, no ETag and no HEAD."""
+RETRY_AFTER_S: Final = 2
 """What a client is told to wait after a 503."""
+RETRY: Final[Mapping[str, str]] = {"retry-after": str(RETRY_AFTER_S)}
+
+_OURS: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>,;)]+"  # an operator's endpoint may carry its key
+    r"|(?<![\w./:-])(?:/[^\s'\"<>,;:/)]+){2,}"  # where things lie on the operator's machine
+)
 
 
 def wants_document(request: Request) -> bool:
@@ -56,14 +73,24 @@ def answer(
 
 def of_house(request: Request, error: Any) -> Response:
     """Answer an error of the house."""
-    status, headers = http_status(error), {}
+    status = http_status(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, Corrupt):
+        return unexpected(request, error)
     if isinstance(error, Unavailable):
-        headers["retry-after"] = str(RETRY_AFTER_S)
+        headers.update(RETRY)
     if isinstance(error, Unauthorized):
         status = 403 if error.fields.get("forbidden") else 401
         if status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Wallet"
-    return answer(request, status, str(error), headers=headers)
+    echoes = isinstance(error, InvalidInput | Unauthorized)  # of what the reader sent
+    detail = str(error) if echoes else without_places(str(error), request.app.state.site.rpc)
+    return answer(request, status, detail, headers=headers)
+
+
+def without_places(text: str, known: Sequence[str] = ()) -> str:
+    """Return a message without addresses and paths of the operator's own; `known` may stay."""
+    return _OURS.sub(lambda found: found.group() if found.group() in known else "…", text)
 
 
 def of_request(request: Request, error: Any) -> Response:
@@ -81,7 +108,24 @@ def of_http(request: Request, error: Any) -> Response:
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = gettext("There is nothing at this address.")
-    return answer(request, error.status_code, detail, headers=error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"allow": ", ".join(_allowed(request))}
+    return answer(request, error.status_code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods of an address: several routes may share it."""
+    found = [
+        method
+        for method in ("GET", "POST", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
+    readable = "GET" in found and request.url.path != STREAM_PATH
+    return [*found, *(["HEAD"] if readable else [])]
 
 
 def of_database(request: Request, error: Any) -> Response:

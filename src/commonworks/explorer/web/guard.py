@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
+import math
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -18,8 +19,12 @@ from urllib.parse import parse_qs
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from commonworks.explorer.web.i18n import Languages
+from commonworks.explorer.web import errors
+from commonworks.explorer.web.i18n import Languages, gettext
 from commonworks.explorer.web.templating import LANGUAGE_COOKIE
 
 Scope = MutableMapping[str, Any]
@@ -34,6 +39,9 @@ QUERY_BYTES_MAX: Final = 4 << 10
 """Longest query string."""
 TIME_MAX_S: Final = 30.0
 """Longest time that an answer may take, real time; streams excepted."""
+LENGTH_DIGITS_MAX: Final = 12
+"""Digits of the longest `Content-Length` that is read at all."""
+YEAR_S: Final = 31_536_000
 TAGGED_BYTES_MAX: Final = 8 << 20
 """Longest answer that gets an ETag."""
 
@@ -56,8 +64,6 @@ CORS_HEADERS: Final = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"ETag, Retry-After"),
 )
-
-STREAM_PATH: Final = "/api/v1/stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,26 +94,28 @@ class Guard:
         answer = _Answer(scope, send, headers, asked if asked != kept else None)
         refused = self._refusal(scope, headers)
         if refused is not None:
-            await _problem(answer.send, *refused)
-            return
-        if scope["method"] == "OPTIONS" and scope["path"].startswith("/api/"):
+            await refused(scope, receive, answer.send)
+        elif scope["method"] == "OPTIONS" and scope["path"].startswith("/api/"):
             await _preflight(answer.send)
-            return
-        await self._within_limits(scope, _bounded(receive), answer)
+        else:
+            await self._within_limits(scope, _bounded(receive), answer)
 
     async def _within_limits(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        if scope["path"] == STREAM_PATH:
-            await self._app(scope, receive, answer.send)
-            return
+        """Let the application answer, and answer for it where it does not."""
         try:
-            async with asyncio.timeout(TIME_MAX_S):
+            async with asyncio.timeout(None if scope["path"] == errors.STREAM_PATH else TIME_MAX_S):
                 await self._app(scope, receive, answer.send)
-        except TimeoutError:
-            if not answer.begun:
-                await _problem(answer.send, 503, "this took too long; try again", {})
-        except _TooLargeError:
-            if not answer.begun:
-                await _problem(answer.send, 413, f"at most {BODY_BYTES_MAX} bytes, please", {})
+        except Exception as error:
+            if answer.begun:
+                raise
+            answer.discard()
+            request = Request(scope)
+            if isinstance(error, TimeoutError):
+                detail = gettext("This took too long; please try again.")
+                failed = errors.answer(request, 503, detail, headers=errors.RETRY)
+            else:
+                failed = errors.unexpected(request, error)
+            await failed(scope, receive, answer.send)
 
     def _language(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str | None, str | None]:
         query = parse_qs(scope["query_string"].decode("latin-1")[:QUERY_BYTES_MAX])
@@ -122,27 +130,30 @@ class Guard:
         self._languages.use(self._languages.choose(asked, kept, accepted))
         return (asked if asked in self._languages.codes else None), kept
 
-    def _refusal(
-        self, scope: Scope, headers: dict[bytes, bytes]
-    ) -> tuple[int, str, dict[str, str]] | None:
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Response | None:
+        request = Request(scope)
         if len(scope["query_string"]) > QUERY_BYTES_MAX:
-            return 414, "the address is too long", {}
+            return errors.answer(request, 414, gettext("The address is too long."))
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
-            return 413, f"at most {BODY_BYTES_MAX} bytes, please", {}
+        if not length.isdigit() or len(length) > LENGTH_DIGITS_MAX:
+            return errors.answer(request, 400, gettext("The length of the body is no number."))
+        if int(length) > BODY_BYTES_MAX:
+            return errors.answer(request, 413, _too_large())
         if scope["path"].startswith("/static/"):
             return None
         writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
         client = (scope.get("client") or ("?", 0))[0]
-        item = self._write if writes else self._read
-        if self._rates.hit(item, "write" if writes else "read", client):
+        item, names = self._write if writes else self._read, ("write" if writes else "read", client)
+        if self._rates.hit(item, *names):
             return None
-        retry = str(max(1, item.get_expiry() // 10))
-        return 429, "too many requests; slow down", {"retry-after": retry}
+        wait_s = self._rates.get_window_stats(item, *names).reset_time - time.time()
+        detail = gettext("Too many requests; please slow down.")
+        headers_ = {"retry-after": str(max(1, math.ceil(wait_s)))}
+        return errors.answer(request, 429, detail, headers=headers_)
 
 
-class _TooLargeError(Exception):
-    """A body went on beyond its limit."""
+def _too_large() -> str:
+    return gettext("At most %(count)s bytes, please.", count=BODY_BYTES_MAX)
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -152,11 +163,33 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > BODY_BYTES_MAX:
-            raise _TooLargeError
+        if seen > BODY_BYTES_MAX:  # the framework lets only errors of HTTP through a body's reader
+            raise HTTPException(413, _too_large())
         return message
 
     return bounded
+
+
+class Head:
+    """ASGI middleware: HEAD is answered as GET is, without the body. A stream has no HEAD."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "HEAD"
+            or scope["path"] == errors.STREAM_PATH
+        ):
+            await self._app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            await send({**message, "body": b""} if "body" in message else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_body)
 
 
 class _Answer:
@@ -166,6 +199,7 @@ class _Answer:
         self, scope: Scope, send: Send, headers: dict[bytes, bytes], language: str | None
     ) -> None:
         self.begun = False
+        """Whether something of it has left: it cannot be another one any more."""
         self._scope = scope
         self._send = send
         self._known = headers.get(b"if-none-match", b"")
@@ -176,7 +210,6 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Take one ASGI message of the application."""
         if message["type"] == "http.response.start":
-            self.begun = True
             self._decorate(message)
             if self._taggable(message):
                 self._start = message
@@ -189,8 +222,17 @@ class _Answer:
             if not message.get("more_body", False):
                 await self._tagged(start)
                 return
-            await self._send(start)
+            await self._pass(start)
             message = {**message, "body": bytes(self._body)}
+        await self._pass(message)
+
+    def discard(self) -> None:
+        """Forget what was kept of an answer that will not be given."""
+        self._start = None
+        self._body.clear()
+
+    async def _pass(self, message: Message) -> None:
+        self.begun = True
         await self._send(message)
 
     def _taggable(self, start: Message) -> bool:
@@ -210,11 +252,11 @@ class _Answer:
         known = {part.strip().removeprefix(b"W/") for part in self._known.split(b",")}
         if body and (tag in known or b"*" in known):
             kept = [h for h in start["headers"] if h[0] not in (b"content-length", b"content-type")]
-            await self._send({**start, "status": 304, "headers": kept})
-            await self._send({"type": "http.response.body", "body": b""})
+            await self._pass({**start, "status": 304, "headers": kept})
+            await self._pass({"type": "http.response.body", "body": b""})
             return
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body})
+        await self._pass(start)
+        await self._pass({"type": "http.response.body", "body": body})
 
     def _decorate(self, start: Message) -> None:
         path = self._scope["path"]
@@ -231,8 +273,8 @@ class _Answer:
             headers.append((b"cache-control", b"private, no-cache"))
         headers.append((b"vary", b"Accept-Language, Cookie"))
         if self._language is not None:
-            cookie = f"{LANGUAGE_COOKIE}={self._language}; Path=/; Max-Age=31536000; SameSite=Lax"
-            headers.append((b"set-cookie", cookie.encode()))
+            kept = f"Path=/; Max-Age={YEAR_S}; HttpOnly; SameSite=Lax"
+            headers.append((b"set-cookie", f"{LANGUAGE_COOKIE}={self._language}; {kept}".encode()))
         start["headers"] = headers
 
 
@@ -245,16 +287,3 @@ async def _preflight(send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 204, "headers": allowed})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def _problem(send: Send, status: int, detail: str, headers: dict[str, str]) -> None:
-    document = {"type": "about:blank", "title": detail, "status": status, "detail": detail}
-    body = json.dumps(document).encode()
-    raw = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *((key.encode(), value.encode()) for key, value in headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
