@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import ROUND_DOWN, Decimal, localcontext
 from math import cos, radians
 from typing import Any
 
 import h3
 import pytest
+from babel.numbers import format_decimal
 from sqlalchemy import insert
 
 from commonworks.explorer.index import schema
 from commonworks.explorer.models.network import EpochStage, MapAnswer
 from commonworks.explorer.queries import network as queries
 from commonworks.explorer.site import MAP_RESOLUTION, Site
+from commonworks.explorer.web import templating
 from commonworks.explorer.web.counts import Counts
 from commonworks.resources.base import Visibility
 from commonworks.resources.energy.simulate import OUTLYING, SIMULATOR, VILLAGE
@@ -260,6 +263,32 @@ def test_the_simulated_street_lies_in_four_neighbouring_cells() -> None:
         world = SIMULATOR.world(seed=1, season=season, cheaters=True, start_s=start)
         assert all(bool(actor.cell) == actor.enrolled for actor in world.cast.actors)
         assert {actor.owner for actor in world.cast.actors} > set(OUTLYING)
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_numbers_are_written_as_the_language_library_writes_them(
+    language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templating.i18n, "language", lambda: language)
+    for units in (0, 1, 999, 1_000, 123_450_000, 2**64, 2**256 - 1, -1_234_500):
+        for decimals, digits in ((0, 2), (2, 2), (6, 2), (18, 4)):
+            with localcontext(prec=120):
+                whole = Decimal(units).scaleb(-decimals)
+                places = min(digits, decimals)
+                shown = whole.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)
+                pattern = ("#,##0." + "0" * places).rstrip(".")
+                expected = format_decimal(shown, format=pattern, locale=language)
+            if not whole or abs(whole) >= 1:
+                assert templating.amount(units, decimals, digits) == expected
+        with localcontext(prec=120):
+            expected = format_decimal(units, locale=language)
+        assert templating.number(units) == expected
+    assert templating.amount(1, 18) == format_decimal(
+        Decimal("1e-18"), format="0." + "0" * 18, locale=language
+    )
 
 
 # --- through HTTP ---------------------------------------------------------------------------------

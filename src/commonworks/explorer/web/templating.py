@@ -10,8 +10,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
+from babel import Locale
 from babel.dates import format_datetime
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
@@ -39,7 +40,36 @@ _UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")
 
 def number(value: int | None) -> str:
     """Return a whole number with the language's separators; a dash where there is none."""
-    return "–" if value is None else str(format_decimal(value, locale=i18n.language()))
+    return "–" if value is None else _decimal(Decimal(value), 0, 0)
+
+
+def _decimal(value: Decimal, least: int, places: int) -> str:
+    """Return a number with `least` to `places` decimal places, as the language writes it."""
+    marks = _marks(i18n.language())
+    if marks is None:
+        pattern = ("#,##0." + "0" * least + "#" * (places - least)).rstrip(".")
+        return str(format_decimal(value, format=pattern, locale=i18n.language()))
+    whole, _, part = f"{value:,.{places}f}".partition(".")
+    part = part[:least] + part[least:].rstrip("0")
+    group, point = marks
+    return whole.replace(",", group) + (point + part if part else "")
+
+
+@cache
+def _marks(language: str) -> tuple[str, str] | None:
+    """Return what groups digits by three and what stands before the places.
+
+    A page may show a thousand numbers, and the library takes its time over each. A language that
+    groups or writes digits otherwise is left to it: None.
+    """
+    locale = Locale.parse(language)
+    group, point = get_group_symbol(locale), get_decimal_symbol(locale)
+    plain = {"1234.5": f"1{group}234{point}5", "1234567.5": f"1{group}234{group}567{point}5"}
+    usual = all(
+        format_decimal(Decimal(digits), format="#,##0.#", locale=locale) == text
+        for digits, text in plain.items()
+    )
+    return (group, point) if usual else None
 
 
 def amount(value: int | str | None, decimals: int, digits: int = 2) -> str:
@@ -56,8 +86,7 @@ def amount(value: int | str | None, decimals: int, digits: int = 2) -> str:
         if whole and abs(whole) < 1:
             places = min(decimals, max(least, SIGNIFICANT - 1 - whole.adjusted()))
         shown = whole.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)
-        pattern = "#,##0." + "0" * least + "#" * (places - least)
-        return str(format_decimal(shown, format=pattern.rstrip("."), locale=i18n.language()))
+        return _decimal(shown, least, places)
 
 
 def percent(ppm: int | None, digits: int = 1) -> str:
