@@ -25,7 +25,7 @@ export const SIZE_MAX = 2n ** 63n - 1n;
 export const WORD_MAX = 2n ** 256n - 1n;
 export const HASH_BYTES = 32;
 
-/** Return the bytes of `0x` and lower-case hexadecimal; their number is `length` where it is given. */
+/** Return the bytes of `0x` and lower-case hexadecimal, `length` of them where it is given. */
 export function fromHex(text, length = null) {
   if (typeof text !== "string" || !/^0x(?:[0-9a-f]{2})*$/.test(text)) {
     throw new ProofError("bad_hex");
@@ -45,7 +45,9 @@ export function toHex(bytes) {
 
 /** Return the bytes of standard base64 in its one canonical spelling. */
 export function fromBase64(text) {
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) throw new ProofError("bad_base64");
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) {
+    throw new ProofError("bad_base64");
+  }
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   if (toBase64(bytes) !== text) throw new ProofError("bad_base64");
   return bytes;
@@ -136,7 +138,9 @@ export async function sha256(bytes) {
 
 /** Return the 20 bytes of an address in its one spelling, EIP-55. */
 export function fromAddress(text) {
-  if (typeof text !== "string" || !/^0x[0-9a-fA-F]{40}$/.test(text)) throw new ProofError("bad_address");
+  if (typeof text !== "string" || !/^0x[0-9a-fA-F]{40}$/.test(text)) {
+    throw new ProofError("bad_address");
+  }
   const bytes = fromHex(text.toLowerCase());
   if (toAddress(bytes) !== text) throw new ProofError("bad_address");
   return bytes;

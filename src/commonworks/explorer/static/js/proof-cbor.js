@@ -6,7 +6,14 @@
  * the item. Integers come as BigInt, maps as arrays of [key, value] in the order of their keys.
  */
 
-import { ProofError, compare, concat, fromBigEndian, fromText, toBigEndian } from "./proof-bytes.js";
+import {
+  ProofError,
+  compare,
+  concat,
+  fromBigEndian,
+  fromText,
+  toBigEndian,
+} from "./proof-bytes.js";
 
 const DEPTH_MAX = 16;
 const UNSIGNED = 0;
@@ -21,7 +28,7 @@ const SIMPLE = new Map([
   [21n, true],
   [22n, null],
 ]);
-/** Additional information of a head -> bytes that follow, and the least value that deserves them. */
+/** Additional information of a head -> bytes that follow, and the least value worth them. */
 const LONG_HEADS = new Map([
   [24, [1, 24n]],
   [25, [2, 1n << 8n]],
@@ -111,7 +118,7 @@ class Reader {
     }
   }
 
-  /** Refuse a count that the rest cannot hold, before any list grows: an item takes a byte at least. */
+  /** Refuse a count that the rest cannot hold, before any list grows: an item takes a byte. */
   expect(items) {
     if (items > BigInt(this.data.length - this.at)) throw new ProofError("bad_cbor", "truncated");
   }
@@ -135,7 +142,9 @@ class Reader {
       }
       const key = this.item(depth);
       const encoded = this.data.subarray(start, this.at);
-      if (compare(encoded, previous) <= 0) throw new ProofError("bad_cbor", "map keys out of order");
+      if (compare(encoded, previous) <= 0) {
+        throw new ProofError("bad_cbor", "map keys out of order");
+      }
       previous = encoded;
       pairs.push([key, this.item(depth)]);
     }
@@ -158,7 +167,9 @@ export function decode(data, tags = null) {
 export function encode(value) {
   if (value === null) return Uint8Array.of(0xf6);
   if (typeof value === "boolean") return Uint8Array.of(value ? 0xf5 : 0xf4);
-  if (typeof value === "bigint") return value >= 0n ? head(UNSIGNED, value) : head(NEGATIVE, -1n - value);
+  if (typeof value === "bigint") {
+    return value >= 0n ? head(UNSIGNED, value) : head(NEGATIVE, -1n - value);
+  }
   if (value instanceof Uint8Array) return concat(head(BYTES, value.length), value);
   if (typeof value === "string") {
     const text = fromText(value);

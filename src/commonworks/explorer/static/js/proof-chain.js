@@ -1,15 +1,16 @@
 /**
- * Asking the chain through the reader's own wallet (EIP-1193), so that this site need not be believed.
+ * Asking the chain through the reader's own wallet (EIP-1193): nobody need believe this site.
  *
- * Only reading: `eth_call` to the Settlement contract and `eth_getTransactionReceipt`, whose logs are
- * decoded here. No account is asked for and nothing is signed.
+ * Only reading: `eth_call` to the Settlement contract and `eth_getTransactionReceipt`, whose logs
+ * are decoded here. No account is asked for and nothing is signed.
  */
 
 import { concat, equal, fromHex, fromText, keccak256, toHex } from "./proof-bytes.js";
 import { selector, word } from "./proof-payout.js";
 
 const ANNOUNCE_MS = 300;
-const RESULT = "(bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint256,(address,uint256,uint256)[])";
+/** Settlement's Result: eight hashes, what was minted, the totals. */
+const RESULT = `(${"bytes32,".repeat(8)}uint256,(address,uint256,uint256)[])`;
 const ANCHORED = keccak256(fromText("Anchored(bytes32,uint64,bytes32)"));
 const FINALISED = keccak256(fromText(`Finalised(uint64,bytes32,${RESULT})`));
 const CLOSED = keccak256(fromText("Closed(uint64,bytes32,(bytes32,uint64,uint64,bytes32)[])"));
@@ -88,7 +89,7 @@ export class WalletChain {
   }
 }
 
-/** Return {event, key, first, second} of one of Settlement's logs: indexed word, then data words. */
+/** Return {event, key, first, second} of a log of Settlement: indexed word, then data words. */
 export function decodeLog({ topics, data }) {
   const [topic, key] = topics.slice(0, 2).map((item) => fromHex(item.toLowerCase(), 32));
   const events = new Map([

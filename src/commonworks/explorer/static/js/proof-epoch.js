@@ -1,6 +1,6 @@
 /**
- * Is this payout in the tree whose root the chain finalised, and does the epoch's digest follow from
- * its parts? Step by step, as docs/spec/proof.md lists them.
+ * Is this payout in the tree whose root the chain finalised, and does the epoch's digest follow
+ * from its parts? Step by step, as docs/spec/proof.md lists them.
  */
 
 import { equal, keccak256 } from "./proof-bytes.js";

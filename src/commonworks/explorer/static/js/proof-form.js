@@ -1,5 +1,5 @@
 /**
- * The form of proof files (docs/spec/proof.md): from text to values, or a ProofError that says where.
+ * The form of proof files (docs/spec/proof.md): from text to values, or an error with its place.
  *
  * Rule: exactly the members that the format names, each in its one spelling and below its bound.
  * What is not read here is not checked later, so nothing unknown is let through.

@@ -26,7 +26,7 @@ export const KEY_BYTES = new Map([
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const ED25519_PRIME = 2n ** 255n - 19n;
 const ED25519_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
-/** y of the eight points whose order divides the cofactor; two of them differ in the sign of x only. */
+/** y of the eight points whose order divides the cofactor; some differ in the sign of x only. */
 const SMALL_ORDER_Y = [
   0n,
   1n,

@@ -47,8 +47,8 @@ export function nodeHash(left, right) {
 /**
  * Walk an inclusion path from a leaf hash up to a root (RFC 9162, 2.1.3.2, steps 1 to 4).
  *
- * Returns {root, nodes, fault}: `nodes` has one {left, right, hash} for each sibling; `root` is null
- * and `fault` a code where the path cannot fit the position and the tree's size.
+ * Returns {root, nodes, fault}: `nodes` has one {left, right, hash} for each sibling; `root` is
+ * null and `fault` a code where the path cannot fit the position and the tree's size.
  */
 export async function climb(leaf, position, size, path) {
   const nodes = [];
@@ -116,7 +116,9 @@ export function decodeStatement(data) {
   if (data.length > STATEMENT_BYTES_MAX) throw new ProofError("too_large");
   const signed = decodeSign1(data);
   const { headers } = signed;
-  if (signed.payload === null || signed.unprotected.pairs.length) throw new ProofError("not_statement");
+  if (signed.payload === null || signed.unprotected.pairs.length) {
+    throw new ProofError("not_statement");
+  }
   const sealed = headers.get(CONTENT_TYPE) === undefined;
   const labels = sealed ? [1n, 4n, 258n, 259n] : [1n, 3n, 4n];
   const found = headers.keys();
@@ -125,8 +127,12 @@ export function decodeStatement(data) {
   }
   const algorithm = headers.get(1);
   const kid = headers.get(4);
-  if (algorithm !== BigInt(EDDSA) && algorithm !== BigInt(ES256)) throw new ProofError("not_statement");
-  if (!(kid instanceof Uint8Array) || kid.length !== HASH_BYTES) throw new ProofError("not_statement");
+  if (algorithm !== BigInt(EDDSA) && algorithm !== BigInt(ES256)) {
+    throw new ProofError("not_statement");
+  }
+  if (!(kid instanceof Uint8Array) || kid.length !== HASH_BYTES) {
+    throw new ProofError("not_statement");
+  }
   if (sealed && (headers.get(258) !== -16n || signed.payload.length !== HASH_BYTES)) {
     throw new ProofError("not_statement");
   }
@@ -161,7 +167,8 @@ function publicContent(payload) {
 export function splitTransparent(data) {
   const signed = decodeSign1(data);
   const receipts = signed.unprotected.get(RECEIPTS);
-  const wellFormed = Array.isArray(receipts) && receipts.every((item) => item instanceof Uint8Array);
+  const isBytes = (item) => item instanceof Uint8Array;
+  const wellFormed = Array.isArray(receipts) && receipts.every(isBytes);
   if (!wellFormed || !receipts.length || signed.unprotected.pairs.length !== 1) {
     throw new ProofError("no_receipt");
   }
@@ -192,14 +199,17 @@ export function decodeReceipt(data) {
   if (payload !== null || signature.length !== SIGNATURE_BYTES) throw new ProofError("bad_receipt");
   const field = (label, length) => {
     const value = headers.get(label);
-    if (!(value instanceof Uint8Array) || value.length !== length) throw new ProofError("bad_receipt");
+    if (!(value instanceof Uint8Array) || value.length !== length) {
+      throw new ProofError("bad_receipt");
+    }
     return value;
   };
   const [kid, network, logId] = [4, -65537, -65538].map((label) => field(label, HASH_BYTES));
   const size = fromBigEndian(field(-65539, 8));
   const proofs = unprotected.get(396);
   const inclusion = proofs instanceof CborMap ? proofs.get(-1) : null;
-  if (!Array.isArray(inclusion) || inclusion.length !== 1 || !(inclusion[0] instanceof Uint8Array)) {
+  const isOne = Array.isArray(inclusion) && inclusion.length === 1;
+  if (!isOne || !(inclusion[0] instanceof Uint8Array)) {
     throw new ProofError("bad_receipt");
   }
   const proof = decode(inclusion[0]);
@@ -212,7 +222,7 @@ export function decodeReceipt(data) {
   if (path.length > PATH_MAX) throw new ProofError("path_too_long");
   if (proofSize !== size || size < 1n || size > SIZE_MAX) throw new ProofError("bad_receipt");
   if (position < 0n || position >= size) throw new ProofError("position_outside");
-  // A wrong algorithm or structure, and labels that are not ours, show here: the layout is constant.
+  // A wrong algorithm or structure, and labels that are not ours, show here: the layout is fixed.
   const onlyOurs = equal(receiptProtected(kid, network, logId, size), protectedHeader);
   if (!onlyOurs || unprotected.pairs.length !== 1 || proofs.pairs.length !== 1) {
     throw new ProofError("bad_receipt");

@@ -1,5 +1,5 @@
 /**
- * Is this statement in a log whose root was anchored? Step by step, as docs/spec/proof.md lists them.
+ * Is this statement in a log whose root was anchored? Step by step, as docs/spec/proof.md has them.
  */
 
 import { ProofError, equal, keccak256, sha256 } from "./proof-bytes.js";
@@ -53,8 +53,8 @@ export async function checkStatementProof(document, chain = null) {
  * Verify a file as `commonworks receipt get` writes it: a statement that carries its receipts.
  *
  * `keys`: {receipt: bytes or null, device: {algorithm, public_key} or null, log: bytes or null,
- * network: bytes or null}, what the reader expects, from elsewhere; `told` says that the receipt key
- * came from this site.
+ * network: bytes or null}, what the reader expects, from elsewhere; `told` says that the receipt
+ * key came from this site.
  */
 export async function checkTransparent(data, keys) {
   const steps = new Steps();
@@ -147,14 +147,15 @@ async function signatureStep(steps, id, values, check) {
 
 // --- the log ------------------------------------------------------------------------------------
 
-/** Add the steps from leaf to root; return the root or null. `root` null: nothing to compare with. */
+/** Add the steps from leaf to root; return the root or null. Without `root` nothing is compared. */
 async function checkInclusion(steps, entry, { position, size, path, root }) {
   const leaf = await leafHash(entry);
   steps.add("leaf", "ok", { values: { prefix: "0x00", statement: entry }, result: leaf });
   const climbed = await climb(leaf, position, size, path);
-  climbed.nodes.forEach(({ left, right, hash }, at) =>
-    steps.add("node", "ok", { number: at + 1, values: { prefix: "0x01", left, right }, result: hash }),
-  );
+  climbed.nodes.forEach(({ left, right, hash }, at) => {
+    const values = { prefix: "0x01", left, right };
+    steps.add("node", "ok", { number: at + 1, values, result: hash });
+  });
   const values = { position, size };
   if (climbed.root === null) {
     steps.add("root", "fail", { reason: climbed.fault, values });
@@ -256,7 +257,8 @@ async function checkEvidence(steps, { network, log, inclusion, evidence }, chain
     return;
   }
   const { commitment } = evidence.finality;
-  const part = equal(commitment.evidence_hash, evidence.evidence_hash) && commitment.epoch === epoch;
+  const part =
+    equal(commitment.evidence_hash, evidence.evidence_hash) && commitment.epoch === epoch;
   steps.add("committed", part ? "ok" : "fail", {
     reason: part ? null : "other_epoch",
     values: { evidence: commitment.evidence_hash, epoch: commitment.epoch },

@@ -2,8 +2,8 @@
 
 import { fromHex, toAddress, toHex } from "./proof-bytes.js";
 
-/** Members that say something about the proof without being part of it: flipping them breaks nothing. */
-const BESIDES = [/^claim\./, /^log\.name$/, /^log\.receipt_key$/, /\.(?:tx|time)$/, /^device\.device$/];
+/** Members beside the proof, not part of it: flipping them breaks nothing. */
+const BESIDES = [/^claim\./, /^log\.(?:name|receipt_key)$/, /\.(?:tx|time)$/, /^device\.device$/];
 
 /** Return the dotted names of the fields of a proof that a flipped byte must break. */
 export function tamperable(document, prefix = "") {
@@ -29,7 +29,9 @@ export function tamper(document, path) {
 function flip(text) {
   if (/^0x[0-9a-fA-F]{40}$/.test(text)) return toAddress(flipByte(fromHex(text.toLowerCase())));
   if (/^0x(?:[0-9a-f]{2})+$/.test(text)) return toHex(flipByte(fromHex(text)));
-  if (/^[0-9]+$/.test(text)) return text.slice(0, -1) + (text.endsWith("9") ? "8" : Number(text.at(-1)) + 1);
+  if (/^[0-9]+$/.test(text)) {
+    return text.slice(0, -1) + (text.endsWith("9") ? "8" : Number(text.at(-1)) + 1);
+  }
   if (text.includes("\n\n")) return flipLetter(text, text.length - 12); // within the signature
   return text.length > 2 ? flipLetter(text, text.length - 1) : null;
 }

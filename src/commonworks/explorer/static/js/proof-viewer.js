@@ -57,7 +57,7 @@ async function check() {
   if (mine !== run) return; // another check began meanwhile
   part("steps").replaceChildren(...result.steps.map(showStep));
   part("result").hidden = false;
-  const names = (ids) => [...new Set(ids)].map((id) => say(`step.${id}`, { number: "…" })).join("; ");
+  const names = (ids) => [...new Set(ids)].map((id) => say(`step.${id}`)).join("; ");
   const fails = result.verdict === "fails";
   const verdict = fails
     ? say("verdict.fails", { steps: names(result.failed) })
@@ -82,9 +82,9 @@ function showVerdict(tone, text, more = [], result = null) {
   verdict.dataset.verdict = result?.verdict ?? "unable";
   verdict.dataset.failed = result?.failed.join(" ") ?? "";
   const mark = tone === "bad" ? "✗" : tone === "ok" ? "✓" : "≈";
-  const first = element("strong", {}, element("span", { "aria-hidden": "true", text: `${mark} ` }), text);
-  const others = more.filter(Boolean).map((line) => element("span", { class: "proof-more", text: line }));
-  verdict.replaceChildren(element("p", {}, first), ...others.map((line) => element("p", {}, line)));
+  const sign = element("span", { "aria-hidden": "true", text: `${mark} ` });
+  const others = more.filter(Boolean).map((line) => element("p", { text: line }));
+  verdict.replaceChildren(element("p", {}, element("strong", {}, sign, text)), ...others);
 }
 
 function showStep(step) {
@@ -95,7 +95,8 @@ function showStep(step) {
     element("span", { "aria-hidden": "true", text: `${mark} ` }),
     say(`status.${computed ? "computed" : step.status}`),
   );
-  const item = element("li", { class: "proof-step", "data-step": step.id, "data-status": step.status });
+  const marks = { "data-step": step.id, "data-status": step.status };
+  const item = element("li", { class: "proof-step", ...marks });
   const title = say(`step.${step.id}`, { number: step.number ?? "" });
   item.append(
     element("h3", {}, element("span", { text: title }), status),
@@ -113,24 +114,28 @@ function showStep(step) {
   }
   if (step.result !== null) {
     const label = element("span", { class: "proof-label", text: say("result") });
-    item.append(element("p", { class: "proof-result" }, label, element("code", { class: "long", text: step.result })));
+    const result = element("code", { class: "long", text: step.result });
+    item.append(element("p", { class: "proof-result" }, label, result));
   }
   return item;
 }
 
 function showValue([name, value]) {
   const isHex = /^0x(?:[0-9a-f]{2})*$/.test(value);
-  const count = isHex && value.length > 70 ? ` (${say("bytes", { count: (value.length - 2) / 2 })})` : "";
+  const length = say("bytes", { count: (value.length - 2) / 2 });
+  const count = isHex && value.length > 70 ? ` (${length})` : "";
   const text = value === "yes" || value === "no" ? say(value) : value;
   const code = element("code", { class: "long", text });
-  const shownValue = value.length > 400 ? element("div", { class: "proof-long", tabindex: "0" }, code) : code;
+  const isLong = value.length > 400;
+  const shownValue = isLong ? element("div", { class: "proof-long", tabindex: "0" }, code) : code;
   return [element("dt", { text: say(`value.${name}`) + count }), element("dd", {}, shownValue)];
 }
 
 // --- what is to be checked ----------------------------------------------------------------------
 
 function show(kind, { document: proof = null, data = null, tampered = null }) {
-  shown = { kind, document: proof, data, tampered, original: tampered ? shown.original : (proof ?? data) };
+  const original = tampered ? shown.original : (proof ?? data);
+  shown = { kind, document: proof, data, tampered, original };
   if (!tampered) offerFields();
   return check();
 }
@@ -149,9 +154,9 @@ function showBytes(bytes) {
     if (!(error instanceof ProofError)) throw error;
     part("result").hidden = false;
     part("steps").replaceChildren();
-    const steps = say("step.form");
+    const text = say("verdict.fails", { steps: say("step.form") });
     const failed = { verdict: "fails", failed: ["form"] };
-    return showVerdict("bad", say("verdict.fails", { steps }), [say(`reason.${error.code}`)], failed);
+    return showVerdict("bad", text, [say(`reason.${error.code}`)], failed);
   }
 }
 
@@ -163,7 +168,7 @@ function showText(text) {
   return showBytes(new TextEncoder().encode(text));
 }
 
-/** Return what a receipt is compared with: the reader's own entries first, else what the page knows. */
+/** Return what a receipt is compared with: the reader's own entries, else what the page knows. */
 async function expectedKeys(data) {
   const known = readJson("proof-keys") ?? { network: null, logs: [] };
   const own = (name, lengths) => {
