@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, union
+from sqlalchemy import Column, ColumnElement, Connection, and_, exists, func, or_, select, true
 
 from commonworks.errors import InvalidInput
 from commonworks.explorer.index.columns import AMOUNT_DIGITS
@@ -85,7 +85,8 @@ def accounts(
     missing = limit + 1 - len(found)
     if missing > 0:
         last = after[2] if after is not None and after[0] == 0 else b""
-        for account in _without_leaf(connection, asset, missing, last):
+        others = [one for one in assets(site).values() if one != asset]
+        for account in _without_leaf(connection, asset, others, missing, last):
             found.append(account)
             keys.append((0, "", account))
     more = len(found) > limit
@@ -130,18 +131,24 @@ def _with_leaf(
 
 
 def _without_leaf(
-    connection: Connection, asset: bytes, count: int, after: bytes
+    connection: Connection, asset: bytes, others: Sequence[bytes], count: int, after: bytes
 ) -> Sequence[bytes]:
-    other = payout.alias("other")
-    sources = (device.c.owner, movement.c.account, payee.c.account, other.c.account)
-    walks = []
-    for column in sources:
-        leaf = exists().where(payout.c.asset == asset, payout.c.account == column)
-        walk = select(column.label("account")).where(column > after, ~leaf).distinct()
-        walks.append(select(walk.order_by(column).limit(count).subquery()))
-    both = union(*walks).subquery()
-    query = select(both.c.account).order_by(both.c.account).limit(count)
-    return list(connection.execute(query).scalars())
+    """Read by address who takes part without a leaf in an asset: each source by its own index."""
+    leaves = payout.alias("leaves")
+    sources: list[tuple[Column[bytes], ColumnElement[bool]]] = [
+        (device.c.owner, true()),
+        (movement.c.account, true()),
+        (payee.c.account, true()),
+    ]
+    sources += [(leaves.c.account, leaves.c.asset == one) for one in others]
+    found: set[bytes] = set()
+    for column, term in sources:
+        # distinct first: an account is looked up once, however many rows it has
+        walk = select(column.label("account")).where(column > after, term).distinct().subquery()
+        leaf = exists().where(payout.c.asset == asset, payout.c.account == walk.c.account)
+        query = select(walk.c.account).where(~leaf).order_by(walk.c.account).limit(count)
+        found.update(connection.execute(query).scalars())
+    return sorted(found)[:count]
 
 
 def _rows(connection: Connection, site: Site, found: Sequence[bytes]) -> list[AccountRow]:
