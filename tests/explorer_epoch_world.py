@@ -17,6 +17,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+from starlette.testclient import TestClient
+
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.explorer.index import schema
 from commonworks.explorer.site import Site
@@ -36,12 +39,6 @@ KEYS = {number: PrivateKey.from_seed(Algorithm.EDDSA, bytes([number]) * 32) for 
 def resources() -> dict[str, Any]:
     """Return two resources that differ in who may read them."""
     model = next(iter(select_resources(("energy",)).values()))
-    common = {
-        "figures": (),
-        "headings": {"residual_wh": Heading(words="Residual", unit="kWh", scale=3, digits=2)},
-        "reasons": {},
-        "advice": {},
-    }
     made = {}
     for name, visibility in ((SEALED, Visibility.MEMBERS), (OPEN, Visibility.PUBLIC)):
         made[name] = replace(
@@ -50,8 +47,11 @@ def resources() -> dict[str, Any]:
             title=f"The {name} resource",
             unit="Wh",
             visibility=visibility,
+            figures=(),
+            headings={"residual_wh": Heading(words="Residual", unit="kWh", scale=3, digits=2)},
+            reasons={f"{name}.too_much": "More than can be."},
+            advice={},
             purposes={f"{name}.trade": "Bought from a neighbour.", f"{name}.fee": "A fee."},
-            **{**common, "reasons": {f"{name}.too_much": "More than can be."}},
         )
     return made
 
@@ -324,3 +324,21 @@ def world(told: Told | None = None, **changes: Any) -> Site:
     _verified(site.engine)
     _paid_out(site.engine)
     return site
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch, who: bytes) -> None:
+    """Let every reader be this account."""
+    monkeypatch.setattr("commonworks.explorer.web.context.viewer_of", lambda *_: who)
+    monkeypatch.setattr("commonworks.explorer.sessions.viewer_of", lambda *_: who)
+
+
+def get(web: TestClient, path: str, **params: Any) -> Any:
+    """Return what the API answers."""
+    answer = web.get("/api/v1" + path, params=params or None)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def hex_of(who: bytes) -> str:
+    """Return an account as 0x hexadecimal."""
+    return "0x" + who.hex()

@@ -20,6 +20,9 @@ from explorer_epoch_world import (
     SEALED,
     Entries,
     device_row,
+    get,
+    hex_of,
+    sign_in,
     world,
 )
 from explorer_kit import DAY, GENESIS, account, client, digest, fill, make_site
@@ -33,22 +36,6 @@ def site() -> Site:
 @pytest.fixture
 def web(site: Site) -> TestClient:
     return client(site)
-
-
-def sign_in(monkeypatch: pytest.MonkeyPatch, who: bytes) -> None:
-    """Let every reader be this account."""
-    monkeypatch.setattr("commonworks.explorer.web.context.viewer_of", lambda *_: who)
-    monkeypatch.setattr("commonworks.explorer.sessions.viewer_of", lambda *_: who)
-
-
-def get(web: TestClient, path: str) -> Any:
-    answer = web.get("/api/v1" + path)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def hex_of(who: bytes) -> str:
-    return "0x" + who.hex()
 
 
 def ids(page: Any) -> list[int]:

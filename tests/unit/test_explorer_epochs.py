@@ -23,6 +23,9 @@ from explorer_epoch_world import (
     VERA,
     VIC,
     epoch_row,
+    get,
+    hex_of,
+    sign_in,
     world,
 )
 from explorer_kit import DAY, GENESIS, FixedClock, account, client, digest, fill, make_site
@@ -38,22 +41,6 @@ def site() -> Site:
 @pytest.fixture
 def web(site: Site) -> TestClient:
     return client(site)
-
-
-def sign_in(monkeypatch: pytest.MonkeyPatch, who: bytes) -> None:
-    """Let every reader be this account."""
-    monkeypatch.setattr("commonworks.explorer.web.context.viewer_of", lambda *_: who)
-    monkeypatch.setattr("commonworks.explorer.sessions.viewer_of", lambda *_: who)
-
-
-def get(web: TestClient, path: str, **params: Any) -> Any:
-    answer = web.get("/api/v1" + path, params=params)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def hex_of(who: bytes) -> str:
-    return "0x" + who.hex()
 
 
 def walked(web: TestClient, path: str, **params: Any) -> list[Any]:

@@ -68,6 +68,7 @@ class Signer(Model):
     device: DeviceRef | None = Field(description="Enrolled device with that key; null: none.")
     owner: Party | None
     others: int = Field(description="How many more device ids carry the same key.")
+    registrar: bool = Field(description="The key is, or was, admitted as a registrar's.")
 
 
 class CheckState(StrEnum):

@@ -19,7 +19,7 @@ from commonworks.errors import CommonworksError, Corrupt, InvalidInput, NotFound
 from commonworks.explorer.index.schema import device
 from commonworks.explorer.models.statements import Evidence, NamedValue, PayloadColumn
 from commonworks.explorer.queries.devices import owned_since
-from commonworks.explorer.queries.statements import chosen, statement_rows
+from commonworks.explorer.queries.statements import chosen, registrar_key, statement_rows
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, hash_text
@@ -83,13 +83,14 @@ def wanted_evidence(
 
 
 def _key(connection: Connection, kid: bytes) -> PublicKey | None:
-    """Return the enrolled key with this thumbprint."""
+    """Return the key with this thumbprint: an enrolled device's, or a registrar's."""
     query = select(device.c.algorithm, device.c.public_key).where(device.c.thumbprint == kid)
     row = connection.execute(query.limit(1)).one_or_none()
-    if row is None:
+    found = registrar_key(connection, kid) if row is None else tuple(row)
+    if found is None:
         return None
     try:
-        return PublicKey.from_raw(Algorithm(row.algorithm), row.public_key)
+        return PublicKey.from_raw(Algorithm(found[0]), found[1])
     except (ValueError, InvalidInput):
         return None  # the chain takes any bytes as a key; nothing verifies under these
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,7 +19,7 @@ from sqlalchemy import (
 )
 
 from commonworks.errors import NotFound
-from commonworks.explorer.index.schema import device, gateway, statement
+from commonworks.explorer.index.schema import chain_event, device, gateway, statement
 from commonworks.explorer.models.statements import (
     LogRef,
     Place,
@@ -37,6 +38,9 @@ from commonworks.statements.model import Kind
 
 PLACES_MAX: Final = 64
 """Copies of one statement that are listed: as many as there are logs in a confirmation."""
+
+REGISTRARS_MAX: Final = 1_000
+"""Newest events about registrars that are searched for a key."""
 
 WAITING_CURSOR: Final = -1
 """Stands for `no epoch yet` in a cursor."""
@@ -294,10 +298,23 @@ def _signer(connection: Connection, site: Site, kid: bytes, counted: int | None)
     query = select(device).where(own).order_by(device.c.device != (counted or 0)).limit(1)
     found = connection.execute(query).one_or_none()
     if found is None:
-        return Signer(kid=hash_text(kid), device=None, owner=None, others=0)
+        registrar = registrar_key(connection, kid) is not None
+        return Signer(kid=hash_text(kid), device=None, owner=None, others=0, registrar=registrar)
     return Signer(
         kid=hash_text(kid),
         device=device_ref(site, found.device, found.thumbprint, found.resource),
         owner=party(site, found.owner),
         others=many - 1,
+        registrar=False,
     )
+
+
+def registrar_key(connection: Connection, kid: bytes) -> tuple[int, bytes] | None:
+    """Return algorithm and raw key of a registrar that was ever admitted with this thumbprint."""
+    said = select(chain_event.c.detail).where(chain_event.c.kind == "registrar_set")
+    newest = said.order_by(chain_event.c.block.desc(), chain_event.c.log_index.desc())
+    for text in connection.execute(newest.limit(REGISTRARS_MAX)).scalars():
+        detail = json.loads(text)
+        if detail["thumbprint"].removeprefix("0x") == kid.hex():
+            return detail["algorithm"], bytes.fromhex(detail["public_key"].removeprefix("0x"))
+    return None
