@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +18,12 @@ from commonworks.wiring.home import PASSPHRASE_VARIABLE
 
 pytestmark = pytest.mark.xdist_group("e2e_join")
 
-FOUNDERS: Final = {PASSPHRASE_VARIABLE: "correct horse"}
+FOUNDERS: Final = {PASSPHRASE_VARIABLE: "correct horse", "COMMONWORKS_PRIVATE_WEBHOOKS": "1"}
 NEWCOMERS: Final = {PASSPHRASE_VARIABLE: "battery staple"}
 EPOCH_S: Final = 60
-FOUNDING_S: Final = 40
+FOUNDING_S: Final = 75
 QUARTER_S: Final = 900
-WAIT_S: Final = 150
+WAIT_S: Final = 200
 
 
 def newcomer(*arguments: object) -> Done:
@@ -145,3 +147,49 @@ def test_joining_replaces_nothing(url: str, founders: Path, tmp_path: Path) -> N
     file.write_text("{}")
     assert "no configuration" in newcomer("join", file, "--home", tmp_path / "x").refused(2)
     assert "runs this network itself" in newcomer("join", url, "--home", founders).refused(4)
+
+
+def test_alerts_by_command_line_reach_a_webhook(network: Running, founders: Path) -> None:
+    """What an operator subscribes, the running explorer sends."""
+    del network
+    heard: list[dict[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    def alerts(*arguments: object) -> Done:
+        return commonworks("alerts", *arguments, "--home", founders, variables=FOUNDERS)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        place = f"http://127.0.0.1:{server.server_address[1]}/x"
+        add = ("add", "--account", "founder", "--webhook", place, "--kinds", "silent,vote")
+        made = alerts(*add, "--json").ok().document
+        assert made["in_force"]
+        assert made["secret"].startswith("whsec_")
+        assert "there already" in alerts(*add).refused(4)
+        ident = alerts("test", made["id"]).ok().out.strip()
+        until(lambda: heard, "called")
+        until(lambda: alerts("list", "--json").ok().document[0]["sent"] == 1, "noted")
+        server.shutdown()
+        thread.join()
+    assert [(one["id"], one["type"]) for one in heard] == [(ident, "test")]
+    assert alerts("list").ok().out.count("in force") == 1
+    alerts("remove", made["id"]).ok()
+    assert alerts("list", "--json").ok().document == []
+    assert "no such subscription" in alerts("remove", made["id"]).refused(3)
+    mail = ("add", "--account", "founder", "--email", "ada@example.org")
+    assert "cannot send e-mail" in alerts(*mail).refused(6)
+    inside = commonworks(
+        *("alerts", "add", "--account", "founder", "--webhook", "https://10.0.0.1/"),
+        *("--home", founders),
+        variables={PASSPHRASE_VARIABLE: "correct horse"},
+    )
+    assert "no public address" in inside.refused(2)

@@ -143,6 +143,8 @@ def parse_columns(texts: Sequence[str]) -> dict[str, list[int]]:
 @asynccontextmanager
 async def open_agent(session: Session, devices: Sequence[Device] = ()) -> AsyncIterator[Agent]:
     """Yield this folder's agent, with whatever its queue still holds."""
+    if isinstance(session.clock, ReplayClock) and session.embedded is None:
+        session.clock.run()  # a demo's time goes on where another process runs it
     view = await session.view()
     store = FileStore(session.home.agent(AGENT), exclusive=True)
     client = session.client()
@@ -338,8 +340,6 @@ async def run_agent(
     session: Session, devices: Sequence[Device], *, once: bool, on_state: Callable[[str], None]
 ) -> None:
     """Sign and deliver until cancelled, or with `once` until everything has its receipt."""
-    if isinstance(session.clock, ReplayClock) and session.embedded is None:
-        session.clock.run()  # a demo's time goes on where another process runs it
     async with open_agent(session, devices) as agent:
         told = ""
         while True:

@@ -49,7 +49,7 @@ async function picking(frame) {
     fadeAnimation: false, worldCopyJump: true,
   });
   control.zoom({ zoomInTitle: text.in, zoomOutTitle: text.out }).addTo(shown);
-  control.scale({ imperial: false }).addTo(shown);
+  control.scale({ imperial: false, position: "topright" }).addTo(shown);
   shown.setView([20, 10], 1.5);
   const lines = layerGroup().addTo(shown);
   const points = (ring) => ring.map(([x, y]) => [y, x]);
