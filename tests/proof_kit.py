@@ -302,6 +302,7 @@ def serving(site: Site) -> Iterator[str]:
     """Serve a site on a free port of this machine; yields its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # whoever comes before the server is up waits in line
         server = uvicorn.Server(uvicorn.Config(build_app(site, limits=MANY), log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
