@@ -47,19 +47,35 @@ def chromium() -> str:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """Run a demo network and yield its explorer's URL once the days are settled."""
+    """Run a demo network with an open vote; yield its explorer's URL once the days are settled."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            str(Path(sys.executable).with_name("commonworks")),
-            "demo", "--home", f"{folder}/street",
-            "--explorer-port", "0",
-        ]  # fmt: skip
+        street = ("demo", "--home", f"{folder}/street")
+        run_to_end(*street, "--days", "1", "--no-serve")
+        run_to_end(
+            *("proposal", "new", "--title", "Dearer wires", "--set", "energy.grid_charge=90000"),
+            *("--description", "The wires age; the charge pays for new ones."),
+            *("--as", "verifier-1", "--home", f"{folder}/street"),
+        )
+        command = commonworks(*street, "--days", "2", "--explorer-port", "0")
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             try:
-                yield _url(process)
+                url = _url(process)
+                votes = ("--as", "farm-1", "--reason", "Safer lines for all of us.")
+                run_to_end("proposal", "vote", "1", "for", *votes, "--home", f"{folder}/street")
+                yield url
             finally:
                 process.terminate()
                 process.wait()
+
+
+def commonworks(*words: str) -> list[str]:
+    """Return a command line of the installed package."""
+    return [str(Path(sys.executable).with_name("commonworks")), *words]
+
+
+def run_to_end(*words: str) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(commonworks(*words), check=True, stdout=subprocess.DEVNULL)
 
 
 def _url(process: subprocess.Popen[str]) -> str:
@@ -102,6 +118,7 @@ def places(url: str) -> dict[str, str]:
         "accounts": "/accounts",
         "account": f"/accounts/{who}",
         "governance": "/governance",
+        "proposal": "/governance/1",
         "parameters": "/parameters",
         "parameter": f"/parameters/{key}",
         "nodes": "/nodes",

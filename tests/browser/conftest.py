@@ -51,14 +51,25 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def commonworks(*words: str | Path) -> list[str]:
+    """Return a command line of the installed package."""
+    return [str(Path(sys.executable).with_name("commonworks")), *map(str, words)]
+
+
 @pytest.fixture(scope="session")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """Two settled days of the demo, its nodes and its explorer."""
+    """Two settled days of the demo, its nodes and its explorer; a vote that is open."""
     home = tmp_path_factory.mktemp("shown") / "street"
-    command = [
-        str(Path(sys.executable).with_name("commonworks")), "demo", "--home", str(home),
-        "--seed", str(SEED), "--explorer-port", "0",
-    ]  # fmt: skip
+    street = ("demo", "--home", home, "--seed", str(SEED))
+    for words in (
+        (*street, "--days", "1", "--no-serve"),
+        (
+            *("proposal", "new", "--title", "Dearer wires", "--set", "energy.grid_charge=90000"),
+            *("--description", "The wires age.", "--as", "verifier-1", "--home", home),
+        ),
+    ):
+        subprocess.run(commonworks(*words), check=True, capture_output=True)
+    command = commonworks(*street, "--days", "2", "--explorer-port", "0")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield _addresses(process, home)

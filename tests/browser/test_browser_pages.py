@@ -16,7 +16,7 @@ from browsing import NARROW, WIDE, Shown, Visit
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = (
     "overview", "devices", "device", "statements", "statement", "reasons", "epochs", "epoch",
-    "resource", "accounts", "account", "governance", "parameters", "parameter", "nodes",
+    "resource", "accounts", "account", "governance", "proposal", "parameters", "parameter", "nodes",
     "gateway", "verifier", "activity", "search", "proofs", "proof-receipt", "proof-payout",
     "session", "join", "alerts", "transaction", "monthly",
 )  # fmt: skip
@@ -60,6 +60,7 @@ def places(url: str) -> dict[str, str]:
         "accounts": "/accounts",
         "account": f"/accounts/{address}",
         "governance": "/governance",
+        "proposal": "/governance/1",
         "parameters": "/parameters",
         "parameter": "/parameters/quorum_ppm",
         "nodes": "/nodes",

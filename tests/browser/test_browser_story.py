@@ -1,0 +1,128 @@
+"""What a person does after `make run`: understand a rejection, check an epoch, claim, vote."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from browsing import Shown, Visit
+from playwright.sync_api import Page, expect
+from wallet import Wallet
+
+from commonworks.wiring.home import Home
+
+SLOW_MS = 60_000
+
+
+def follow(page: Page, name: str | re.Pattern[str]) -> None:
+    """Follow a link as a reader does: by its words."""
+    with page.expect_navigation():
+        page.get_by_role("link", name=name).first.click()
+
+
+def test_a_rejected_statement_is_found_and_understood(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    page = visit().page
+    page.goto(shown.url)
+    follow(page, "Epochs")
+    page.get_by_role("row").nth(2).get_by_role("link").first.click()
+    page.wait_for_load_state()
+    verdicts = page.locator("table", has_text="rejected").first
+    verdicts.get_by_role("row").filter(has_text="rejected").first.get_by_role("link").last.click()
+    page.wait_for_load_state()
+    expect(page.locator("h1")).to_have_text(re.compile("Statements"))
+    page.locator("table tbody tr").first.get_by_role("link").first.click()
+    page.wait_for_load_state()
+    notice = page.locator(".notice.bad")
+    expect(notice).to_contain_text("rejected it")
+    expect(notice).to_contain_text("What that means for money")
+    expect(notice).to_contain_text("What to do")
+    follow(page, "Prove it in the browser")
+    expect(page.get_by_role("status").first).to_contain_text("holds", timeout=SLOW_MS)
+
+
+def test_an_epoch_is_checked_with_the_printed_command(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    page = visit().page
+    page.goto(f"{shown.url}/epochs/1")
+    printed = [
+        text
+        for text in page.locator(".command pre").all_inner_texts()
+        if re.search(r" audit 1 --home \S+$", text) and str(shown.home) in text
+    ]
+    assert printed, "the page prints the command that recomputes the epoch"
+    program, *words = shlex.split(printed[0])
+    assert program.endswith("commonworks")
+    own = str(Path(sys.executable).with_name("commonworks"))
+    done = subprocess.run([own, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "equal: the payments follow from the evidence" in done.stdout
+
+
+def test_a_payout_is_proven_and_a_forgery_refused(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    page = visit().page
+    page.goto(f"{shown.url}/epochs/1")
+    follow(page, "Prove")
+    expect(page.get_by_role("status").first).to_contain_text("holds", timeout=SLOW_MS)
+    page.get_by_role("button", name="Flip a byte").click()
+    expect(page.get_by_role("status").first).to_contain_text("does not hold", timeout=SLOW_MS)
+
+
+def test_a_member_votes_with_a_wallet(shown: Shown, visit: Callable[..., Visit]) -> None:
+    account = Home(path=shown.home).account("farm-1")
+    wallet = Wallet(account=account, chain=shown.chain)
+    page = visit().page
+    wallet.inject(page)
+    page.goto(f"{shown.url}/governance")
+    follow(page, "Dearer wires")
+    expect(page.locator("main")).to_contain_text("grid")
+    page.get_by_role("radio", name="For").check()
+    page.get_by_label("Reason, for everybody to read").fill("The wires <b>age</b>.")
+    page.get_by_role("button", name="Vote with a wallet").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go to the wallet").click()
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(
+        "Done.", timeout=SLOW_MS
+    )
+    page.goto(f"{shown.url}/governance/1")
+    expect(page.locator("main")).to_contain_text("The wires <b>age</b>.")
+
+
+def test_what_happens_is_shown_live(shown: Shown, visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    page.goto(shown.url)
+    feed = page.locator(".feed").last
+    expect(feed).to_be_visible()
+    own = str(Path(sys.executable).with_name("commonworks"))
+    words = ("deposit", "1", "--account", "house-2", "--home", str(shown.home))
+    done = subprocess.run([own, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expect(feed).to_contain_text("house-2 deposited", timeout=SLOW_MS)
+
+
+def test_reading_works_without_scripts(shown: Shown, visit: Callable[..., Visit]) -> None:
+    page = visit(java_script_enabled=False).page
+    for path in ("/", "/devices", "/epochs/1", "/statements?outcome=rejected", "/resources/energy"):
+        answer = page.goto(shown.url + path)
+        assert answer is not None
+        assert answer.status == 200
+        assert page.locator("main").inner_text().strip()
+    assert page.locator("table").count() > 0
+
+
+def test_german_is_whole(shown: Shown, visit: Callable[..., Visit]) -> None:
+    page = visit(locale="de-DE").page
+    page.goto(shown.url)
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    expect(page.get_by_role("navigation").first).to_contain_text("Geräte")
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.goto(shown.url + "/epochs")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
