@@ -97,12 +97,12 @@ def places(url: str) -> dict[str, str]:
     api = f"{url}/api/v1"
     rejected = get(f"{api}/statements?outcome=rejected&limit=1")["items"][0]
     device = rejected["device"]["device"] if rejected["device"] else 1
-    epoch = max(row["epoch"] for row in get(f"{api}/epochs")["items"] if row["state"] != "open")
-    resource = get(f"{api}/resources")
-    name = (resource["items"] if isinstance(resource, dict) else resource)[0]["name"]
-    who = get(f"{api}/accounts?limit=1")["items"][0]["party"]["address"]
+    epoch = max(row["epoch"] for row in get(f"{api}/epochs")["items"] if row["minted_wei"])
+    name = get(f"{api}/resources")[0]["name"]
+    owners = [one for one in get(f"{api}/accounts?limit=50")["items"] if one["devices"]]
+    who = owners[0]["account"]["address"]
     key = "quorum_ppm"
-    gateway = get(f"{api}/nodes")["gateways"][0]["log_id"]
+    gateway = get(f"{api}/nodes/gateways")["items"][0]["log_id"]
     leaf = get(f"{api}/epochs/{epoch}/payouts?limit=1")["items"][0]
     payout = f"{epoch}/{leaf['asset']}/{leaf['account']['address']}"
     return {
@@ -117,6 +117,7 @@ def places(url: str) -> dict[str, str]:
         "resource": f"/resources/{name}",
         "accounts": "/accounts",
         "account": f"/accounts/{who}",
+        "monthly": f"/accounts/{who}/statement",
         "governance": "/governance",
         "proposal": "/governance/1",
         "parameters": "/parameters",

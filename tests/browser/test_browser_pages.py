@@ -39,18 +39,17 @@ def places(url: str) -> dict[str, str]:
     api = f"{url}/api/v1"
     rejected = get(f"{api}/statements?outcome=rejected&limit=1")["items"][0]
     identity = rejected["identity"].removeprefix("0x")
-    device = get(f"{api}/devices?limit=1")["items"][0]["device"]
-    who = get(f"{api}/accounts?limit=1")["items"][0]
-    address = (who.get("party") or who.get("account"))["address"]
-    nodes = get(f"{api}/nodes")
-    gateway = nodes["gateways"][0]["log_id"]
-    verifier = nodes["verifiers"][0]["operator"]["address"]
+    device = get(f"{api}/devices?limit=1")["items"][0]["device"]["device"]
+    owners = [one for one in get(f"{api}/accounts?limit=50")["items"] if one["devices"]]
+    address = owners[0]["account"]["address"]
+    gateway = get(f"{api}/nodes/gateways")["items"][0]["log_id"]
+    verifier = get(f"{api}/nodes/verifiers")["items"][0]["operator"]["address"]
     leaf = get(f"{api}/epochs/1/payouts?limit=1")["items"][0]
     event = get(f"{api}/activity?limit=1")["items"][0]
     return {
         "overview": "/",
         "devices": "/devices",
-        "device": f"/devices/{device['device'] if isinstance(device, dict) else device}",
+        "device": f"/devices/{device}",
         "statements": "/statements?outcome=rejected",
         "statement": f"/statements/{identity}",
         "reasons": "/reasons",
