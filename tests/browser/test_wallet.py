@@ -300,3 +300,16 @@ def test_a_refused_message_signs_nobody_in(visit: Callable[..., Visit], shown: S
     page.goto(f"{shown.url}/session")
     page.get_by_role("button", name="Sign in with a wallet").click()
     expect(page.get_by_text("You refused it in your wallet")).to_be_visible()
+
+
+def test_an_explorer_that_is_gone_is_said(visit: Callable[..., Visit], shown: Shown) -> None:
+    one = visit()
+    wallet = wallet_of(shown, farms(shown, 1)[0])
+    wallet.inject(one.page)
+    one.page.goto(f"{shown.url}/accounts/{wallet.account.address}")
+    one.page.route("**/api/v1/**", lambda route: route.abort())
+    card = one.page.locator("#withdraw-currency")
+    card.get_by_label("Amount in tEUR").fill("0.01")
+    card.get_by_role("button", name="Ask for it back").click()
+    expect(card).to_contain_text("The explorer does not answer")
+    one.wrong.clear()  # the browser logs every request that got no answer

@@ -25,16 +25,13 @@ class WalletError extends Error {}
 
 // --- words ---------------------------------------------------------------------------------------
 
+const NO_ANSWER = "The explorer does not answer. Try again in a moment.";
 let guide = null;
 
+/** Return the chain and the words of dialogs, asked for once. */
 async function words() {
-  guide ??= fetchJson("/api/v1/wallet");
-  try {
-    return await guide;
-  } catch (error) {
-    guide = null;
-    throw error;
-  }
+  guide ??= await fetchJson("/api/v1/wallet");
+  return guide;
 }
 
 function fill(text, values) {
@@ -60,8 +57,7 @@ async function fetchJson(path, options = {}) {
   try {
     answer = await fetch(path, { credentials: "same-origin", ...options });
   } catch {
-    const texts = guide ? (await guide).texts : { no_answer: "The explorer does not answer." };
-    throw new WalletError(texts.no_answer);
+    throw new WalletError(guide?.texts.no_answer ?? NO_ANSWER);
   }
   const document_ = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new WalletError(document_.detail ?? answer.statusText);
@@ -215,7 +211,9 @@ function dialog(title) {
   const id = `wallet-dialog-${opened}`;
   const box = element("dialog", { className: "wallet" });
   box.setAttribute("aria-labelledby", id);
-  box.append(element("h2", { id, textContent: title }));
+  const heading = element("h2", { id, textContent: title });
+  heading.style.marginTop = "0";
+  box.append(heading);
   document.body.append(box);
   box.addEventListener("close", () => box.remove());
   box.showModal();
