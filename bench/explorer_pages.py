@@ -29,7 +29,8 @@ import httpx
 from eth_utils.address import to_checksum_address
 from sqlalchemy import Connection, Engine, select
 
-import explorer_rows as rows
+import explorer_chain_rows as rows
+import explorer_rows
 from commonworks.errors import NotFound
 from commonworks.explorer.app import SLICES, build_app
 from commonworks.explorer.index.engine import open_index
@@ -356,7 +357,7 @@ def main() -> None:
         if given is None:
             keys = sorted(parameters(select_resources((rows.RESOURCE,))))
             started = time.perf_counter()
-            rows.make(index, keys)
+            explorer_rows.make(index, keys)
             print(f"index made in {time.perf_counter() - started:.0f} s", file=sys.stderr)
         failed = run(index)
     sys.exit(1 if failed else 0)
