@@ -101,10 +101,10 @@ def test_what_happens_is_shown_live(shown: Shown, visit: Callable[..., Visit]) -
     feed = page.locator(".feed").last
     expect(feed).to_be_visible()
     own = str(Path(sys.executable).with_name("commonworks"))
-    words = ("deposit", "1", "--account", "house-2", "--home", str(shown.home))
+    words = ("claim", "--account", "house-3", "--asset", "currency", "--home", str(shown.home))
     done = subprocess.run([own, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expect(feed).to_contain_text("house-2 deposited", timeout=SLOW_MS)
+    expect(feed).to_contain_text("house-3 claimed", timeout=SLOW_MS)
 
 
 def test_reading_works_without_scripts(shown: Shown, visit: Callable[..., Visit]) -> None:
