@@ -13,7 +13,7 @@ from commonworks.explorer.alerts.rules import (
     Channel,
     Kind,
 )
-from commonworks.explorer.web.model import Address, Model, Time
+from commonworks.explorer.web.model import WHOLE, Address, Model, Time
 
 TARGET_MAX = 500
 SilentAfter = Annotated[
@@ -23,6 +23,7 @@ SilentAfter = Annotated[
         le=SILENT_AFTER_MAX_S,
         description="Silence of a device that is told, seconds of network time.",
     ),
+    WHOLE,
 ]
 
 

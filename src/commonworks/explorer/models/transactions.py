@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from commonworks.explorer.models.activity import ActivityEvent
-from commonworks.explorer.web.model import Address, Amount, Hash, Model, Time
+from commonworks.explorer.web.model import WHOLE, Address, Amount, Hash, Model, Time
 
 Written = Annotated[
     str,
@@ -18,8 +18,11 @@ Asset = Annotated[
     Literal["token", "currency"],
     Field(description="The network's token, or the currency that it settles in."),
 ]
-DeviceId = Annotated[int, Field(ge=0, le=2**63 - 1)]
-ProposalNumber = Annotated[int, Field(ge=1, le=2**31 - 1, description="Its place among all.")]
+DeviceId = Annotated[int, Field(ge=0, le=2**53 - 1), WHOLE]
+"""Ids count up from 1; what JSON's numbers carry exactly is far beyond them."""
+ProposalNumber = Annotated[
+    int, Field(ge=1, le=2**31 - 1, description="Its place among all."), WHOLE
+]
 
 
 class Act(Model):
@@ -101,7 +104,7 @@ class PayeeShare(Model):
     """Somebody's part of what a device earns."""
 
     account: Address
-    ppm: int = Field(ge=1, le=1_000_000)
+    ppm: Annotated[int, Field(ge=1, le=1_000_000), WHOLE]
 
 
 class Payees(Act):

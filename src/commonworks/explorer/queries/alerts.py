@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, func, select
 
-from commonworks.errors import Unavailable
+from commonworks.errors import NotFound, Unavailable
 from commonworks.explorer.alerts.delivery import secret_text
 from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.alerts.rules import (
@@ -39,9 +39,9 @@ NONE_YET = -1
 
 
 def desk_of(site: Site) -> AlertDesk:
-    """Return the desk of a site; raise Unavailable where it has none."""
+    """Return the desk of a site; raise NotFound where it has none."""
     if site.alerts is None:
-        raise Unavailable("this explorer tells nobody", hint="it was started without alerts")
+        raise NotFound("this explorer tells nobody", hint="it was started without alerts")
     return site.alerts
 
 

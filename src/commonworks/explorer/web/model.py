@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from eth_utils.address import to_checksum_address
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from commonworks.errors import InvalidInput
 from commonworks.explorer.site import Site
@@ -32,6 +32,17 @@ Amount = Annotated[
     Field(pattern=r"^-?[0-9]{1,78}$", description="Whole number of smallest units, in digits."),
 ]
 Time = Annotated[int, Field(description="Unix seconds, UTC, network time.")]
+
+
+def _whole(value: Any) -> Any:
+    """Return what JSON calls an integer: 5.0 is 5; `true` and `"5"` are none."""
+    if isinstance(value, bool | str):
+        raise ValueError("a whole number, please")
+    return value
+
+
+WHOLE: Final = BeforeValidator(_whole)
+"""Last of a whole number's annotations in a body; in a path or a query all is text."""
 
 
 class Party(Model):
