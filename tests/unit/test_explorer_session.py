@@ -171,7 +171,7 @@ def test_whoever_signs_is_signed_in(browser: TestClient, site: Site) -> None:
 
 
 def test_behind_https_the_cookie_is_for_https_only(told: kit.Told, hand: Hand) -> None:
-    site = kit.make_site(told, door=Door(now=hand), hosts=frozenset({"net.example"}))
+    site = kit.make_site(told, door=Door(now=hand), hosts={"net.example": "https"})
     browser = kit.client(site)
     browser.base_url = "https://net.example"  # type: ignore[assignment]
     answer = hand_in(browser, message(browser))
@@ -216,7 +216,7 @@ def test_a_host_that_is_not_ours_gets_nothing(browser: TestClient) -> None:
 
 
 def test_named_hosts_are_the_only_ones(told: kit.Told, hand: Hand) -> None:
-    site = kit.make_site(told, door=Door(now=hand), hosts=frozenset({"net.example"}))
+    site = kit.make_site(told, door=Door(now=hand), hosts={"net.example": "https"})
     browser = kit.client(site)
     answer = browser.post("/api/v1/session/message", json={"account": ADA.address})
     refused(answer, "127.0.0.1")

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
 from commonworks.cli.shell import asynchronous, home_option, program, say
+from commonworks.errors import InvalidInput
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import Session, open_session
 
@@ -40,6 +42,7 @@ async def exploring(
     hosts: tuple[str, ...] = (),
     names: bool | None = None,
     reader: str | None = None,
+    public_rpc: tuple[str, ...] = (),
 ) -> AsyncIterator[str]:
     """Run the explorer of an opened network until the block is left; the value is its URL."""
     # Loaded where it is wanted: no other command waits for its libraries.
@@ -48,13 +51,25 @@ async def exploring(
     place = Place(
         host=host,
         port=port,
-        hosts=frozenset(hosts),
+        hosts=_hosts(hosts),
         names=session.manifest.demo if names is None else names,
         reader=reader,
+        public_rpc=public_rpc,
         command=program(),
     )
     async with run_explorer(session, place, lambda line: say(f"  {line}")) as url:
         yield url
+
+
+def _hosts(given: tuple[str, ...]) -> dict[str, str]:
+    """Return host -> scheme; https unless http is written."""
+    hosts: dict[str, str] = {}
+    for text in given:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+            raise InvalidInput(f"{text!r} is no host", hint="write street.example")
+        hosts[parts.netloc.lower()] = parts.scheme
+    return hosts
 
 
 @click.command()
@@ -68,8 +83,8 @@ async def exploring(
     "--reached-at",
     "hosts",
     multiple=True,
-    metavar="HOST",
-    help="Name that people reach it at, for example behind a proxy; several times.",
+    metavar="[http://]HOST[:PORT]",
+    help="Where people reach it, for example behind a proxy that speaks https; several times.",
 )
 @click.option(
     "--names/--no-names",
@@ -77,6 +92,12 @@ async def exploring(
     help="Show what this folder calls its accounts and devices.  [default: only a demo's]",
 )
 @click.option("--as", "reader", help="Account that asks other gateways for sealed payloads.")
+@click.option(
+    "--public-rpc",
+    multiple=True,
+    metavar="URL",
+    help="Chain endpoint that wallets and newcomers are told.  [default: the embedded chain's]",
+)
 @home_option
 @asynchronous
 async def explorer(
@@ -86,6 +107,7 @@ async def explorer(
     hosts: tuple[str, ...],
     names: bool | None,
     reader: str | None,
+    public_rpc: tuple[str, ...],
     home: Home,
 ) -> None:
     """Show the network to people: pages and an API, until Ctrl-C.
@@ -96,7 +118,15 @@ async def explorer(
     """
     async with (
         open_session(home, say) as session,
-        exploring(session, host=host, port=port, hosts=hosts, names=names, reader=reader) as url,
+        exploring(
+            session,
+            host=host,
+            port=port,
+            hosts=hosts,
+            names=names,
+            reader=reader,
+            public_rpc=public_rpc,
+        ) as url,
     ):
         say(f"explorer {url}   Ctrl-C stops it; nothing is lost.")
         await asyncio.Event().wait()

@@ -212,10 +212,11 @@ async def sign_in(site: Site, request: Request, text: str, signature: bytes) -> 
     """
     message, now = parse(text), site.door.now()
     host = host_of(site, request)
-    if message.domain != host or (message.scheme or request.url.scheme) != request.url.scheme:
+    scheme = scheme_of(site, request)
+    if message.domain != host or message.scheme not in (None, scheme):
         raise Unauthorized(f"the message is for {message.domain}, not for {host}")
     about = urlsplit(message.uri)
-    if (about.scheme, about.netloc) != (request.url.scheme, host):
+    if (about.scheme, about.netloc) != (scheme, host):
         raise Unauthorized(f"the message is about {message.uri}, not about this explorer")
     if message.version != "1":
         raise Unauthorized("the message has a version that is not known here")
@@ -247,6 +248,16 @@ async def _signed(site: Site, account: bytes, text: str, signature: bytes) -> bo
     return await site.ledger.signed(account, bytes(defunct_hash_message(text=text)), signature)
 
 
+def scheme_of(site: Site, request: Request) -> str:
+    """Return how people reach the host that a request names.
+
+    A proxy speaks https to them and http to us, so what the operator said about a host counts.
+    """
+    host = request.headers.get("host", "").lower()
+    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    return site.hosts.get(host) or site.hosts.get(name) or request.url.scheme
+
+
 def host_of(site: Site, request: Request) -> str:
     """Return the host that a request names; raise Unauthorized for one that is not ours.
 
@@ -255,7 +266,7 @@ def host_of(site: Site, request: Request) -> str:
     """
     host = request.headers.get("host", "").lower()
     name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
-    if {host, name} & site.hosts or (name in LOOPBACK and not site.hosts):
+    if site.hosts.keys() & {host, name} or (name in LOOPBACK and not site.hosts):
         return host
     raise Unauthorized(
         f"this explorer is not known as {host[:100]!r}", hint="open it at its own address"
@@ -308,7 +319,7 @@ def keep(site: Site, request: Request, response: Response, session: Session) -> 
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=scheme_of(site, request) == "https",
     )
 
 
@@ -322,7 +333,7 @@ def forget(site: Site, request: Request, response: Response) -> None:
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=scheme_of(site, request) == "https",
     )
 
 

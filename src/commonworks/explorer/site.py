@@ -89,9 +89,9 @@ class Site:
     """What happens, to whoever listens."""
     counts: Counts = field(default_factory=Counts)
     """Figures that change only with the index."""
-    hosts: frozenset[str] = frozenset()
-    """Hosts (`name` or `name:port`) that people reach it at; none: this machine only. What a wallet
-    signs counts for these."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Hosts (`name` or `name:port`) that people reach it at -> `https` or `http`; none: this
+    machine only. What a wallet signs counts for these."""
     alerts: AlertDesk | None = None
     """Who wants to be told what; None: this explorer tells nobody."""
     door: Door = field(default_factory=Door)

@@ -22,6 +22,7 @@ from commonworks.explorer.sessions import (
     host_of,
     keep,
     require_same_origin,
+    scheme_of,
     session_of,
     sign_in,
 )
@@ -50,7 +51,7 @@ def make_message(
     now = site.door.now()
     text = compose(
         host=host_of(site, request),
-        scheme=request.url.scheme,
+        scheme=scheme_of(site, request),
         account=address_bytes(wanted.account),
         chain_id=site.contracts.chain_id,
         nonce=site.door.nonce(),

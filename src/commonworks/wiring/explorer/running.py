@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, cast
 
@@ -44,10 +44,12 @@ class Place:
     host: str = "127.0.0.1"
     port: int | None = None
     """None: the port that this network's explorer was given first, or another where it is taken."""
-    hosts: frozenset[str] = frozenset()
-    """Names that people reach it at, for example behind a proxy."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Names that people reach it at, for example behind a proxy -> `https` or `http`."""
     names: bool = False
     """Show everybody what this folder calls its accounts and devices."""
+    public_rpc: tuple[str, ...] = ()
+    """Chain endpoints that newcomers and wallets are told; none: the embedded chain's own."""
     command: str = "commonworks"
     """How the command line is called here."""
     reader: str | None = None
@@ -91,6 +93,7 @@ async def run_explorer(
             command=place.command,
             hosts=place.hosts,
             names=place.names,
+            public_rpc=place.public_rpc,
         )
         follower = Follower(
             engine=engine,

@@ -57,14 +57,16 @@ def site_for(
     adapters: Adapters,
     *,
     command: str,
-    hosts: frozenset[str],
+    hosts: Mapping[str, str],
     names: bool,
+    public_rpc: tuple[str, ...],
 ) -> Site:
     """Return the site of a network.
 
     Inputs: `command` is how the command line is called here; `hosts` are the names that people
     reach the site at; `names` shows everybody what this folder calls its accounts and devices (a
-    demo's are no secret).
+    demo's are no secret); `public_rpc` are the endpoints that everybody may be told: those of
+    network.json may carry the operator's own key, so of a foreign chain none is told otherwise.
     """
     manifest, at = session.manifest, session.deployment
     accounts, devices = _names(session.home) if names else ({}, {})
@@ -101,7 +103,7 @@ def site_for(
         home=str(session.home.path),
         labels={**accounts, **named_contracts(session.home)},
         device_labels=devices,
-        rpc=session.endpoints,
+        rpc=public_rpc or (session.endpoints if _has_own_chain(session) else ()),
         archive=adapters.archive,
         ledger=adapters.ledger,
         council=adapters.council,
