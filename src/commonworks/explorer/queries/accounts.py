@@ -295,6 +295,8 @@ def _acts(site: Site, account: bytes, books: Sequence[Books], now: ChainNow) -> 
         choice = ("--asset", one.asset.value)
         due = int(one.claimable or 0)
         add(ActKind.CLAIM, one.asset, due, "claim", "--account", name, *choice)
+    if account in (site.contracts.timelock, site.contracts.vault, site.contracts.governor):
+        return acts  # nobody signs for these: what they do is voted on
     held = now.balances
     money = books[0]
     if held is not None and held.currency:
