@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, cast
 
@@ -28,6 +29,11 @@ SHUTDOWN_TIMEOUT_S: Final = 5
 """How long answers on their way may take when the server stops, real time."""
 
 BACKLOG: Final = 1_024
+
+RECURSION_MAX: Final = 2_000
+"""Deepest recursion while something is served. A library of wallets raises Python's limit to
+100,000 for itself; then a document of so many brackets overflows the C stack, and the process ends
+instead of answering that it cannot read it."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -103,6 +109,7 @@ async def serve(app: App, host: str = "127.0.0.1", port: int = 0) -> AsyncIterat
     Port 0 takes a free one. On leaving, answers on their way are sent first.
     Raises: Conflict when the port is taken, Unavailable when the address cannot be used.
     """
+    sys.setrecursionlimit(min(sys.getrecursionlimit(), RECURSION_MAX))
     listening = _bind(host, port)
     config = uvicorn.Config(
         cast(Any, app),

@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from commonworks.explorer.web import errors
 from commonworks.explorer.web.i18n import Languages, gettext
+from commonworks.explorer.web.nesting import Nesting
 from commonworks.explorer.web.templating import LANGUAGE_COOKIE
 
 Scope = MutableMapping[str, Any]
@@ -37,6 +38,8 @@ BODY_BYTES_MAX: Final = 128 << 10
 """Longest body of a request."""
 QUERY_BYTES_MAX: Final = 4 << 10
 """Longest query string."""
+FORM: Final = b"application/x-www-form-urlencoded"
+"""Content type of what a page's form sends; everything else may be read as JSON."""
 TIME_MAX_S: Final = 30.0
 """Longest time that an answer may take, real time; streams excepted."""
 LENGTH_DIGITS_MAX: Final = 12
@@ -64,6 +67,9 @@ CORS_HEADERS: Final = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"ETag, Retry-After"),
 )
+
+
+VARY: Final = b"Accept-Language, Cookie"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,8 @@ class Guard:
         elif scope["method"] == "OPTIONS" and scope["path"].startswith("/api/"):
             await _preflight(answer.send)
         else:
-            await self._within_limits(scope, _bounded(receive), answer)
+            form = headers.get(b"content-type", b"").lower().startswith(FORM)
+            await self._within_limits(scope, _bounded(receive, form=form), answer)
 
     async def _within_limits(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Let the application answer, and answer for it where it does not."""
@@ -156,15 +163,18 @@ def _too_large() -> str:
     return gettext("At most %(count)s bytes, please.", count=BODY_BYTES_MAX)
 
 
-def _bounded(receive: Receive) -> Receive:
-    seen = 0
+def _bounded(receive: Receive, *, form: bool) -> Receive:
+    seen, nesting = 0, Nesting()
 
     async def bounded() -> Message:
         nonlocal seen
         message = await receive()
-        seen += len(message.get("body", b""))
+        body = message.get("body", b"")
+        seen += len(body)
         if seen > BODY_BYTES_MAX:  # the framework lets only errors of HTTP through a body's reader
             raise HTTPException(413, _too_large())
+        if not form and not nesting.fits(body):
+            raise HTTPException(400, gettext("This is nested deeper than anything asked for here."))
         return message
 
     return bounded
@@ -251,7 +261,9 @@ class _Answer:
         start["headers"] = [*start["headers"], (b"etag", b"W/" + tag)]
         known = {part.strip().removeprefix(b"W/") for part in self._known.split(b",")}
         if body and (tag in known or b"*" in known):
-            kept = [h for h in start["headers"] if h[0] not in (b"content-length", b"content-type")]
+            gone = (b"content-length", b"content-type", b"vary")
+            kept = [header for header in start["headers"] if header[0] not in gone]
+            kept.append((b"vary", VARY + b", Accept-Encoding"))  # as with what it stands for
             await self._pass({**start, "status": 304, "headers": kept})
             await self._pass({"type": "http.response.body", "body": b""})
             return
@@ -271,7 +283,7 @@ class _Answer:
             headers.append((b"cross-origin-resource-policy", b"same-origin"))
         if b"cache-control" not in present and not path.startswith("/static/"):
             headers.append((b"cache-control", b"private, no-cache"))
-        headers.append((b"vary", b"Accept-Language, Cookie"))
+        headers.append((b"vary", VARY))
         if self._language is not None:
             kept = f"Path=/; Max-Age={YEAR_S}; HttpOnly; SameSite=Lax"
             headers.append((b"set-cookie", f"{LANGUAGE_COOKIE}={self._language}; {kept}".encode()))
