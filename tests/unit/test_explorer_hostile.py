@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import explorer_kit as kit
+from commonworks.chain.abi import contract
+from commonworks.chain.decisions import RawCall, decode_decision, spell
+from commonworks.chain.plan import Deployment
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
 from commonworks.transport import server
+from commonworks.wiring.explorer.council import DOES_MAX, brief
 
 JSON = {"content-type": "application/json"}
 
@@ -43,14 +50,56 @@ def test_brackets_in_texts_and_pieces_of_any_size_are_fine() -> None:
         assert not all(nesting.fits(body[at : at + size]) for at in range(0, len(body), size))
 
 
-async def test_nothing_is_served_with_a_recursion_that_the_stack_cannot_hold() -> None:
+def test_nothing_is_served_with_a_recursion_that_the_stack_cannot_hold() -> None:
     async def app(scope: object, receive: object, send: object) -> None:
         raise AssertionError("nobody asks")
+
+    async def limit() -> int:
+        async with server.serve(app):
+            return sys.getrecursionlimit()
 
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(100_000)
     try:
-        async with server.serve(app):
-            assert sys.getrecursionlimit() <= server.RECURSION_MAX
+        assert asyncio.run(limit()) <= server.RECURSION_MAX
     finally:
         sys.setrecursionlimit(before)
+
+
+# --- proposals ------------------------------------------------------------------------------------
+
+
+GOVERNOR = kit.account(0x56)
+
+
+def deployment() -> Deployment:
+    """Return a deployment as far as words for calls need it."""
+    government = SimpleNamespace(
+        governor=GOVERNOR, timelock=kit.account(2), guardian=kit.account(3), membership=None
+    )
+    fields = SimpleNamespace(
+        watched={}, currency=kit.account(4), token=kit.account(5), government=government
+    )
+    return cast(Deployment, fields)
+
+
+def bomb(pointers: int, length: int) -> bytes:
+    """Return arguments of a call in which many pointers share one run of bytes."""
+
+    def word(value: int) -> bytes:
+        return value.to_bytes(32, "big")
+
+    head = word(128) + word(160) + word(192) + bytes(32) + word(0) + word(0)
+    shared = word(32 * pointers) * pointers + word(length) + bytes(length)
+    return contract("CommonsGovernor")["execute"].selector + head + word(pointers) + shared
+
+
+def test_a_call_whose_pointers_share_bytes_stays_raw() -> None:
+    call = RawCall(to=GOVERNOR, value_wei=0, data=bomb(500, 16_000))
+    assert decode_decision(deployment(), call) == call
+    assert len(spell(deployment(), call)) < 3 * len(call.data)  # 8 MB if it were unfolded
+
+
+def test_what_a_proposal_does_is_said_briefly() -> None:
+    words: Any = SimpleNamespace(decision=lambda _: "x" * 3_000_000)
+    assert len(brief(words, RawCall(to=GOVERNOR, value_wei=0, data=b""))) <= DOES_MAX

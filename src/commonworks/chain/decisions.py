@@ -222,8 +222,15 @@ def replaces_government(call: RawCall) -> bool:
 _Values = Mapping[str, Any]
 
 
+NAMED_BYTES_MAX: Final = 8 << 10
+"""Longest data of a call that is taken apart. Pointers in it may share what they point at, so what
+is unfolded grows with the square of what a stranger wrote."""
+
+
 def _named(deployment: Deployment, call: RawCall) -> tuple[str, Item, dict[str, object]] | None:
     """Return contract, function and arguments of a call to a contract of the network."""
+    if len(call.data) > NAMED_BYTES_MAX:
+        return None
     for source, found in _contracts(deployment, call.to):
         for item in found.functions.values():
             if item.selector == call.data[:4]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from commonworks.chain.accounts import address_text
+from commonworks.chain.decisions import Decision
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.government import Governance, Proposal, ProposalBook, find_proposal
 from commonworks.chain.members import Members
@@ -17,6 +19,15 @@ from commonworks.explorer.ports import CallRecord, ProposalRecord, StandingNow, 
 from commonworks.wiring.proposals import policy_change
 from commonworks.wiring.session import Session
 from commonworks.wiring.words import Words
+
+DOES_MAX: Final = 2_000
+"""Longest sentence about a call; the call's own bytes stand beside it."""
+
+
+def brief(words: Words, decision: Decision) -> str:
+    """Return what a decision does, cut where a stranger's arguments make it endless."""
+    said = words.decision(decision)
+    return said if len(said) <= DOES_MAX else said[: DOES_MAX - 1] + "…"
 
 
 class ChainCouncil:
@@ -80,7 +91,7 @@ class ChainCouncil:
                     to=call.to,
                     value_wei=call.value_wei,
                     data=call.data,
-                    does=self._words.decision(decision),
+                    does=brief(self._words, decision),
                 )
                 for call, decision in zip(proposal.calls, proposal.decisions, strict=True)
             ),
