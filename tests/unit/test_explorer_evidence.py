@@ -187,6 +187,30 @@ def test_whoever_owns_another_device_with_that_key_does_not_see_it(
     assert evidence(logged(FakeLog([report()]), device=3), report())["columns"] == []
 
 
+def test_whoever_enrolled_a_members_key_first_does_not_see_what_was_rejected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # keys are public on their way to the chain: device 1 is a stranger's who was faster, and what
+    # the member's key signed and no rule accepted was counted for the first device with that key
+    sign_in(monkeypatch, ADA)
+    web = logged(FakeLog([report()]))
+    site: Site = web.app.state.site  # type: ignore[attr-defined]
+    with site.engine.begin() as connection:
+        connection.execute(update(schema.statement).values(outcome="rejected", reason="too_late"))
+    assert evidence(web, report())["columns"] != []  # nobody else has the key
+    with site.engine.begin() as connection:
+        twin = (
+            connection.execute(schema.device.select().where(schema.device.c.device == 1))
+            .one()
+            ._mapping
+        )
+        connection.execute(schema.device.insert().values({**twin, "device": 77, "owner": BOB}))
+    assert evidence(web, report())["columns"] == []
+    with site.engine.begin() as connection:
+        connection.execute(update(schema.statement).values(outcome="accepted", reason=None))
+    assert evidence(web, report())["columns"] != []  # its binding named the owner
+
+
 def test_a_new_owner_does_not_see_what_was_measured_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

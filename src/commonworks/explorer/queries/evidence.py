@@ -17,7 +17,12 @@ from sqlalchemy import Connection, Row, select
 from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import CommonworksError, Corrupt, InvalidInput, NotFound, Unauthorized
 from commonworks.explorer.index.schema import device
-from commonworks.explorer.models.statements import Evidence, NamedValue, PayloadColumn
+from commonworks.explorer.models.statements import (
+    Evidence,
+    NamedValue,
+    PayloadColumn,
+    Standing,
+)
 from commonworks.explorer.queries.devices import owned_since
 from commonworks.explorer.queries.statements import chosen, registrar_key, statement_rows
 from commonworks.explorer.site import Site
@@ -101,7 +106,10 @@ def _yours(
     """Tell whether a statement counts for the reader's own device, signed by its key.
 
     Before it is judged, nobody but the key says whose it is, and a key may be enrolled by several
-    accounts: then it is nobody's.
+    accounts: then it is nobody's. An accepted one has a binding, in which the key itself named the
+    owner. A rejected one may only count for the first device that was enrolled with its key, and
+    whoever saw a key on its way to the chain can be that first: it is the owner's only where
+    nobody else ever enrolled that key.
     """
     if viewer is None or row.kid is None or row.device is None or row.epoch is None:
         return False, 0
@@ -109,8 +117,18 @@ def _yours(
     record = connection.execute(query).one_or_none()
     if record is None or record.owner != viewer or record.thumbprint != row.kid:
         return False, 0
+    if row.outcome != Standing.ACCEPTED and _shared(connection, record):
+        return False, 0
     since, first_epoch = owned_since(connection, site, record)
     return row.epoch >= first_epoch, since
+
+
+def _shared(connection: Connection, record: Row[Any]) -> bool:
+    """Tell whether a device's key was enrolled for another device as well."""
+    others = select(device.c.device).where(
+        device.c.thumbprint == record.thumbprint, device.c.device != record.device
+    )
+    return connection.execute(others.limit(1)).first() is not None
 
 
 async def read_evidence(site: Site, wanted: Wanted) -> Evidence:
