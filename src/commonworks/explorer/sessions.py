@@ -347,20 +347,34 @@ def _seal(site: Site, body: bytes) -> bytes:
 def require_same_origin(request: Request) -> None:
     """Return when a request that changes something comes from a page of ours, or from no page.
 
-    Browsers name the page that sends: by Sec-Fetch-Site, older ones by Origin; what sends neither
-    is no browser, and carries nobody's cookie by accident. A body must be JSON, which a form of
-    another site cannot send without asking first.
+    A body must be JSON, which a form of another site cannot send without asking first.
     Raises: Unauthorized, InvalidInput.
     """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    foreign = Unauthorized("another site's page may not do this here", forbidden=True)
-    if site is not None and site != "same-origin":
-        raise foreign
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", ""):
-        raise foreign
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise _foreign()
+    require_own_page(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method != "DELETE" and kind != "application/json":
+    empty = request.headers.get("content-length", "0") == "0"
+    bodiless = empty and "transfer-encoding" not in request.headers
+    if kind != "application/json" and not bodiless:
         raise InvalidInput("send JSON", hint="content-type: application/json")
+
+
+def require_own_page(request: Request) -> None:
+    """Return when what a request does was asked by a page of ours, by its reader, or by no page.
+
+    Browsers name the page that sends: by Sec-Fetch-Site, older ones by Origin; what sends neither
+    is no browser, and carries nobody's cookie by accident. Raises: Unauthorized.
+    """
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise _foreign()
+    origin, host = request.headers.get("origin"), request.headers.get("host", "").lower()
+    if origin is not None and urlsplit(origin).netloc.lower() != host:
+        raise _foreign()
+
+
+def _foreign() -> Unauthorized:
+    return Unauthorized("another site's page may not do this here", forbidden=True)
 
 
 def _stamp(time_s: int) -> str:

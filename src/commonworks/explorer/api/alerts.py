@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from fastapi.concurrency import run_in_threadpool
 
 from commonworks.errors import Unauthorized
@@ -26,11 +26,15 @@ from commonworks.explorer.queries.alerts import (
     shown,
     subscriptions,
 )
+from commonworks.explorer.sessions import require_same_origin
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import SiteDep, ViewerDep
 from commonworks.explorer.web.i18n import language
 
 router = APIRouter(tags=["alerts"])
+
+OURS: Final = [Depends(require_same_origin)]
+"""What the account that signed in may do is done by pages of ours alone."""
 
 IdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="A subscription's id.")]
 
@@ -78,13 +82,13 @@ def list_alerts(site: SiteDep, viewer: ViewerDep) -> AlertSubscriptions:
     return subscriptions(site, signed_in(viewer))
 
 
-@router.post("/alerts", status_code=201)
+@router.post("/alerts", status_code=201, dependencies=OURS)
 async def add_alert(site: SiteDep, viewer: ViewerDep, wish: AlertWish) -> AlertSubscription:
     """Subscribe: an e-mail address has to agree first, by the link that it is sent."""
     return await subscribe(site, viewer, wish)
 
 
-@router.delete("/alerts/{ident}")
+@router.delete("/alerts/{ident}", dependencies=OURS)
 def end_alert(site: SiteDep, viewer: ViewerDep, ident: IdPath) -> AlertEnded:
     """End a subscription of the account that signed in."""
     desk = desk_of(site)
@@ -92,7 +96,7 @@ def end_alert(site: SiteDep, viewer: ViewerDep, ident: IdPath) -> AlertEnded:
     return AlertEnded(ended=desk.store.remove(ident))
 
 
-@router.post("/alerts/{ident}/test")
+@router.post("/alerts/{ident}/test", dependencies=OURS)
 def test_alert(site: SiteDep, viewer: ViewerDep, ident: IdPath) -> AlertQueued:
     """Send a message that says only that messages arrive."""
     desk = desk_of(site)

@@ -10,11 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from commonworks.errors import CommonworksError, InvalidInput, NotFound, Unauthorized, http_status
+from commonworks.errors import CommonworksError, InvalidInput, NotFound, http_status
 from commonworks.explorer.alerts.rules import SILENT_AFTER_S, Channel, Kind
 from commonworks.explorer.api.alerts import signed_in, subscribe
 from commonworks.explorer.models.alerts import AlertWish
 from commonworks.explorer.queries.alerts import baseline, desk_of, offers, subscriptions
+from commonworks.explorer.sessions import require_own_page
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import SiteDep, ViewerDep
 from commonworks.explorer.web.i18n import gettext
@@ -32,8 +33,7 @@ TokenQuery = Annotated[str, Query(max_length=200)]
 
 async def form(request: Request) -> dict[str, list[str]]:
     """Return the fields of a form that a page of ours sent; raise Unauthorized for others'."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise Unauthorized("this form was sent from another site", forbidden=True)
+    require_own_page(request)
     try:
         text = (await request.body()).decode()
         return parse_qs(text, max_num_fields=FIELDS_MAX)
@@ -82,8 +82,8 @@ def alerts(request: Request, site: SiteDep, viewer: ViewerDep, done: str = "") -
 @router.post("/alerts")
 async def add(request: Request, site: SiteDep, viewer: ViewerDep) -> Response:
     """Subscribe, by the form of the page."""
-    signed_in(viewer)
     given = await form(request)
+    signed_in(viewer)
     try:
         wish = _wish(given)
         made = await subscribe(site, viewer, wish)
@@ -132,8 +132,9 @@ async def test(request: Request, site: SiteDep, viewer: ViewerDep) -> Response:
 
 
 async def _act(request: Request, site: Site, viewer: bytes | None, done: str) -> Response:
+    given = await form(request)
     account, desk = signed_in(viewer), desk_of(site)
-    ident = (await form(request)).get("id", [""])[0]
+    ident = given.get("id", [""])[0]
     await run_in_threadpool(desk.owned, account, ident)
     if done == "test":
         await run_in_threadpool(desk.store.queue_test, ident, desk.wall())
