@@ -78,7 +78,7 @@ def loaded(site: Site) -> Any:
     return schema
 
 
-def cases(schema: Any, operation: Any) -> Iterator[schemathesis.Case]:
+def cases(schema: Any, operation: Any) -> Iterator[schemathesis.Case[Any]]:
     """Yield cases that cover an operation's schema rule by rule, kept and broken."""
     generation = schema.config.generation_for(operation=operation, phase="coverage")
     yield from schema.iter_coverage_cases(
@@ -90,7 +90,7 @@ def hold(schema: Any, path: str, cookies: dict[str, str] | None = None) -> None:
     """Ask everything at a path; fail with every way in which answers break the contract."""
     broken: dict[str, FailureGroup] = {}
 
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: schemathesis.Case[Any]) -> None:
         try:
             case.call_and_validate(cookies=cookies)
         except FailureGroup as error:
