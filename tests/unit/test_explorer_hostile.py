@@ -13,9 +13,13 @@ import pytest
 import explorer_kit as kit
 from commonworks.chain.abi import contract
 from commonworks.chain.decisions import RawCall, decode_decision, spell
+from commonworks.chain.members import ClaimableRoot
 from commonworks.chain.plan import Deployment
+from commonworks.errors import Unavailable
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
+from commonworks.model import Total
 from commonworks.transport import server
+from commonworks.wiring.explorer.claimable import ClaimablePayouts
 from commonworks.wiring.explorer.council import DOES_MAX, brief
 
 JSON = {"content-type": "application/json"}
@@ -103,3 +107,38 @@ def test_a_call_whose_pointers_share_bytes_stays_raw() -> None:
 def test_what_a_proposal_does_is_said_briefly() -> None:
     words: Any = SimpleNamespace(decision=lambda _: "x" * 3_000_000)
     assert len(brief(words, RawCall(to=GOVERNOR, value_wei=0, data=b""))) <= DOES_MAX
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+def test_claims_cost_one_look_at_a_settlement() -> None:
+    """Reading one locks the archive that the index waits for: nobody may do so at will."""
+    asked: list[int] = []
+
+    class Archive(kit.Told):
+        async def settlement(self, epoch: int) -> Any:
+            asked.append(epoch)
+            if epoch == 6:
+                raise Unavailable("its evidence is away")
+            totals = [
+                Total(asset=kit.account(1), account=kit.account(n), earned=n, spent=0)
+                for n in range(2, 40)
+            ]
+            return SimpleNamespace(payouts=tuple(totals))
+
+    async def ask() -> None:
+        payouts = ClaimablePayouts(Archive())
+        for _ in range(5):
+            found = await payouts.at(ClaimableRoot(epoch=5, root=kit.digest(5)))
+            assert found is not None
+            leaf = found.leaf(kit.account(1), kit.account(7))
+            assert leaf is not None
+            assert len(found.siblings(leaf)) in (5, 6)
+            assert found.leaf(kit.account(1), kit.account(1)) is None
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await payouts.at(ClaimableRoot(epoch=6, root=kit.digest(6)))
+
+    asyncio.run(ask())
+    assert asked == [5, 6]

@@ -20,7 +20,7 @@ from commonworks.chain.decisions import RawCall
 from commonworks.chain.embedded.transaction import contents, decode
 from commonworks.chain.endpoints import Endpoints, Rejected, hex_of, int_of
 from commonworks.chain.exchange import exchange_of
-from commonworks.chain.government import Governance, Proposal, find_proposal
+from commonworks.chain.government import Governance, Proposal, ProposalBook, find_proposal
 from commonworks.chain.members import Members
 from commonworks.chain.messages import Enrolment
 from commonworks.chain.plan import Deployment
@@ -32,8 +32,8 @@ from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable, re
 from commonworks.explorer.ports import Archive, Prepared
 from commonworks.explorer.web.i18n import gettext
 from commonworks.ports import Clock
-from commonworks.settlement import payout
 from commonworks.units import WEI_DECIMALS
+from commonworks.wiring.explorer.claimable import ClaimablePayouts
 from commonworks.wiring.explorer.refusals import in_plain_words
 from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.explorer.wishes import Wish
@@ -67,12 +67,15 @@ class ChainDesk:
     ) -> None:
         self._endpoints = endpoints
         self._at = deployment
-        self._archive = archive
+        self._payouts = ClaimablePayouts(archive)
         self._clock = clock
         self._resources = resources
         self._speller = speller
         self._names: dict[int, str] = {}
         """Proposal id -> what it is called; an id is a hash over what is proposed."""
+        self._book = ProposalBook()
+        """Proposals as far as they were read: nobody's question reads the whole chain again."""
+        self._reading = asyncio.Lock()
         self._members = Members(endpoints, deployment)
         self._calls = self._members.calls
         self._actions: Mapping[str, Callable[[Wish], Awaitable[Sequence[Call]]]] = {
@@ -150,18 +153,16 @@ class ChainDesk:
         root = await self._members.claimable_root()
         if root is None:
             raise Conflict(gettext("Nothing can be claimed yet: no epoch's hold has passed."))
-        settlement = await self._archive.settlement(root.epoch)
-        if settlement is None:
+        payouts = await self._payouts.at(root)
+        if payouts is None:
             raise Unavailable(
                 gettext("The settlement of epoch %(epoch)s is not at hand here.", epoch=root.epoch),
                 hint=gettext("Try again in a moment, or claim with the command line."),
             )
-        try:
-            proof = payout.proof
-            leaf, siblings = await asyncio.to_thread(proof, settlement.payouts, asset, account)
-        except NotFound:
-            raise NotFound(gettext("This account has earned nothing in this asset.")) from None
-        return [self._calls.claim(leaf, siblings)]
+        leaf = payouts.leaf(asset, account)
+        if leaf is None:
+            raise NotFound(gettext("This account has earned nothing in this asset."))
+        return [self._calls.claim(leaf, payouts.siblings(leaf))]
 
     async def _deposit(self, wish: Wish) -> Sequence[Call]:
         asset, decimals = self._asset(wish)
@@ -238,14 +239,9 @@ class ChainDesk:
         """Return what an account deposited and had not spent when it was last settled."""
         books = await self._members.vault_account(asset, account)
         root = await self._members.claimable_root()
-        settlement = None if root is None else await self._archive.settlement(root.epoch)
-        spent = 0
-        if settlement is not None:
-            spent = sum(
-                total.spent
-                for total in settlement.payouts
-                if (total.asset, total.account) == (asset, account)
-            )
+        payouts = None if root is None else await self._payouts.at(root)
+        leaf = None if payouts is None else payouts.leaf(asset, account)
+        spent = 0 if leaf is None else leaf.spent
         return max(0, books.deposited - books.returned - spent)
 
     # --- votes --------------------------------------------------------------------------------
@@ -299,7 +295,10 @@ class ChainDesk:
         )
 
     async def _proposal(self, wish: Wish) -> Proposal:
-        number, found = wish.number("proposal"), await Governance(self._members).proposals()
+        number, governance = wish.number("proposal"), Governance(self._members)
+        async with self._reading:  # two that read at once would count votes twice
+            await governance.follow(self._book)
+        found = tuple(self._book.proposals.values())
         for one in found:
             self._names[one.proposal] = gettext(
                 "proposal %(number)s, “%(title)s”", number=one.number, title=one.title
