@@ -37,8 +37,12 @@ def commands() -> str:
 
 
 def _walk(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Command]]:
-    for name, command in sorted(group.commands.items()):
+    context = click.Context(group)
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
         path = f"{prefix} {name}"
+        if command is None:
+            continue
         if isinstance(command, click.Group):
             yield from _walk(command, path)
         else:

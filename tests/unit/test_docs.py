@@ -64,7 +64,7 @@ def test_commands_shown_exist_with_their_options(page: str, line: str) -> None:
     used = 1
     while isinstance(command, click.Group):
         assert used < len(words), f"{page}: {line} names no command"
-        child = command.commands.get(words[used])
+        child = command.get_command(click.Context(command), words[used])
         assert child is not None, f"{page}: there is no command {words[used]} in {line}"
         command, used = child, used + 1
     options = {name for parameter in command.params for name in parameter.opts}
