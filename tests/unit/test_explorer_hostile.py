@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,9 +16,20 @@ from commonworks.chain.abi import contract
 from commonworks.chain.decisions import RawCall, decode_decision, spell
 from commonworks.chain.members import ClaimableRoot
 from commonworks.chain.plan import Deployment
-from commonworks.errors import Unavailable
+from commonworks.crypto.keys import Algorithm, PrivateKey
+from commonworks.errors import Corrupt, Unavailable
+from commonworks.explorer.index.logs import LogReader
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
 from commonworks.model import Total
+from commonworks.translog.notes import Checkpoint, note_key, sign_checkpoint
+from commonworks.translog.tiles import (
+    CHECKPOINT_PATH,
+    HashReader,
+    bundles_for,
+    decode_entries,
+    tiles_for,
+)
+from commonworks.translog.tree import leaf_hash
 from commonworks.transport import server
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
 from commonworks.wiring.explorer.council import DOES_MAX, brief
@@ -142,3 +154,52 @@ def test_claims_cost_one_look_at_a_settlement() -> None:
 
     asyncio.run(ask())
     assert asked == [5, 6]
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+def test_a_bundle_of_nothing_is_not_counted_to_its_end() -> None:
+    with pytest.raises(Corrupt) as told:
+        decode_entries(bytes(2_000_000), 3)
+    assert told.value.fields["got"] == 4
+
+
+class Served:
+    """A log's resources, as its gateway made them."""
+
+    def __init__(self, entries: Sequence[bytes], key: PrivateKey) -> None:
+        leaves = [leaf_hash(entry) for entry in entries]
+        files: dict[str, bytes] = {}
+        files |= tiles_for(0, leaves, files.get)
+        files |= bundles_for(0, entries, files.get)
+        root = HashReader(files.get, len(entries)).frontier().root()
+        note = Checkpoint(origin="log", size=len(entries), root=root)
+        self.files = {**files, CHECKPOINT_PATH: sign_checkpoint(note, key)}
+
+    async def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    async def read_sealed(self, path: str) -> bytes | None:
+        return None
+
+
+def test_a_log_of_the_largest_entries_comes_in_small_portions() -> None:
+    key = PrivateKey.from_seed(Algorithm.EDDSA, bytes(32))
+    entries = [number.to_bytes(2, "big") + bytes(65_000) for number in range(600)]
+    log = Served(entries, key)
+
+    async def read() -> list[int]:
+        reader = LogReader(log, note_key("log", key.public.raw))
+        stated = await reader.checkpoint()
+        assert stated is not None
+        found: list[tuple[int, bytes]] = []
+        sizes = []
+        while len(found) < len(entries):
+            part = await reader.read(len(found), len(entries), stated)
+            sizes.append(len(part))
+            found += part
+        assert [raw for _, raw in found] == entries
+        return sizes
+
+    assert asyncio.run(read()) == [256, 256, 88]

@@ -85,7 +85,8 @@ async def _head(log: Log) -> tuple[str, Checkpoint]:
     data = await log.read(CHECKPOINT_PATH)
     if data is None:
         raise Unavailable("the log at hand has no checkpoint yet")
-    return data.decode(), Checkpoint.decode(parse_note(data).text)
+    head = Checkpoint.decode(parse_note(data).text)  # says what is wrong with bytes that are no text
+    return data.decode(), head
 
 
 async def _path(log: Log, position: int, size: int, head_size: int) -> tuple[bytes, ...]:

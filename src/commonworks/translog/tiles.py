@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from commonworks.errors import Corrupt, InvalidInput, NotFound
@@ -143,7 +144,7 @@ def decode_entries(data: bytes, width: int) -> tuple[bytes, ...]:
 
     Raises Corrupt when the bytes hold fewer or more entries, or end in the middle of one.
     """
-    entries = tuple(split_bundle(data))
+    entries = tuple(islice(split_bundle(data), width + 1))  # of nothing there can be millions
     if len(entries) != width:
         raise Corrupt("a bundle holds the wrong number of entries", width=width, got=len(entries))
     return entries

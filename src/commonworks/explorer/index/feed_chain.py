@@ -364,22 +364,26 @@ class ChainFold:
             self._followed.follow(part.log_id)
 
     def _confirm(self, event: Confirmed) -> None:
-        self._rows["confirmation"].put(
-            epoch=event.epoch,
-            verifier=event.verifier,
-            tips=to_json(event.tips),
-            time=event.at.time,
-            tx=event.at.tx,
-        )
+        epoch = fitting(event.epoch)
+        if epoch is not None:
+            self._rows["confirmation"].put(
+                epoch=epoch,
+                verifier=event.verifier,
+                tips=to_json(event.tips),
+                time=event.at.time,
+                tx=event.at.tx,
+            )
 
     def _attest(self, event: Attested) -> None:
-        self._rows["attestation"].put(
-            epoch=event.epoch,
-            verifier=event.verifier,
-            digest=event.digest,
-            time=event.at.time,
-            tx=event.at.tx,
-        )
+        epoch = fitting(event.epoch)
+        if epoch is not None:
+            self._rows["attestation"].put(
+                epoch=epoch,
+                verifier=event.verifier,
+                digest=event.digest,
+                time=event.at.time,
+                tx=event.at.tx,
+            )
 
     def _finalise(self, event: Finalised) -> None:
         row, said = self._rows["epoch"].get(event.epoch), event.commitment

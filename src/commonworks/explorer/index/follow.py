@@ -15,7 +15,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, func, select
 
-from commonworks.errors import CommonworksError, Conflict, NotFound, Unavailable
+from commonworks.errors import (
+    CommonworksError,
+    Conflict,
+    Corrupt,
+    InvariantBroken,
+    NotFound,
+    Unavailable,
+)
 from commonworks.events import Closed, Event, Finalised
 from commonworks.explorer.index.engine import database_errors
 from commonworks.explorer.index.feed import Feed
@@ -260,6 +267,13 @@ class Follower:
             if not isinstance(error, Moved):
                 self._pauses.setdefault(log_id, _Pause()).longer()
             done.troubles.append(Trouble(what=f"log {log_id.hex()[:16]}", error=error))
+        except InvariantBroken:
+            raise
+        except Exception as error:  # a fault of ours that one log found ends its reading alone
+            self._readers.pop(log_id, None)
+            self._pauses.setdefault(log_id, _Pause()).longer()
+            fault = Corrupt(f"it cannot be read ({error!r})"[:500])
+            done.troubles.append(Trouble(what=f"log {log_id.hex()[:16]}", error=fault))
         return done
 
     async def _read_log(self, log_id: bytes, size: int, done: Step) -> None:
@@ -276,6 +290,7 @@ class Follower:
         while size < stated.size:
             upto = min(size + ENTRIES_MAX, stated.size)
             items = await reader.read(size, upto, stated)
+            upto = size + len(items)
             rows = await self._write(self._entries_job(log_id, items))
             said = {
                 "log_id": "0x" + log_id.hex(),

@@ -25,6 +25,10 @@ from commonworks.translog.tiles import (
 )
 from commonworks.translog.tree import Frontier, leaf_hash, verify_consistency
 
+PORTION_BYTES: Final = 8 << 20
+"""A portion ends with the bundle in which it reaches so many bytes: a log of nothing but the
+largest entries takes no more memory than any other."""
+
 STATED_MAX: Final = 2**53
 """Largest log that is believed to be one."""
 
@@ -56,12 +60,14 @@ class LogReader:
         return stated
 
     async def read(self, first: int, upto: int, stated: Checkpoint) -> list[tuple[int, bytes]]:
-        """Return entries first..upto-1 with their positions.
+        """Return entries from `first` on with their positions: to upto-1, fewer where they are
+        large, always one at least.
 
         Raises: Corrupt when they do not hash to the checkpoint; NotFound when some are missing.
         """
         before = await self._edge(first)
         entries = await self._entries(first, upto, stated.size)
+        upto = first + len(entries)
         after = before.extend(leaf_hash(raw) for _, raw in entries)
         tiles = await self._tiles(consistency_tiles(upto, stated.size))
         proof = HashReader(tiles.get, stated.size).consistency_proof(upto)
@@ -83,14 +89,19 @@ class LogReader:
 
     async def _entries(self, first: int, upto: int, size: int) -> list[tuple[int, bytes]]:
         found: list[tuple[int, bytes]] = []
+        size_bytes = 0
         for index in range(first // TILE_WIDTH, -(-upto // TILE_WIDTH)):
             width = width_at(size, 0, index)
             path = entries_path(index, width)
             data = await self._log.read(path)
             if data is None:
                 raise NotFound(f"log {self._key.name} has no {path}")
-            found += enumerate(decode_entries(data, width), start=index * TILE_WIDTH)
-        return [item for item in found if first <= item[0] < upto]
+            bundle = enumerate(decode_entries(data, width), start=index * TILE_WIDTH)
+            found += (item for item in bundle if first <= item[0] < upto)
+            size_bytes += len(data)
+            if size_bytes >= PORTION_BYTES:
+                break
+        return found
 
     async def _tiles(self, wanted: Collection[TileId]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, func, select
 
-from commonworks.errors import NotFound, Unavailable
+from commonworks.errors import Corrupt, InvalidInput, NotFound, Unavailable
 from commonworks.explorer.index.schema import (
     anchor,
     device,
@@ -346,7 +346,12 @@ async def statement_proof(site: Site, connection: Connection, identity: bytes) -
     log = site.archive.log(place.log_id)
     if log is None:
         raise Unavailable(f"the log of {place.log.name} cannot be read from here")
-    read = await read_entry(log, place.position, place.size)
+    try:
+        read = await read_entry(log, place.position, place.size)
+    except (Corrupt, InvalidInput) as error:
+        raise Unavailable(
+            f"the log of {place.log.name} does not give what it signed: {error.message}"
+        ) from error
     size = read.head_size if place.size is None else place.size
     reached = root_from_inclusion(leaf_hash(read.entry), place.position, size, read.path)
     return StatementProof(
