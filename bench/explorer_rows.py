@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 from commonworks.explorer.index import schema
 from commonworks.explorer.index.engine import open_index
+from commonworks.explorer.index.tallies import Tallied, tally
 from commonworks.model import Total
 from commonworks.settlement.payout import root
 from explorer_chain_rows import (
@@ -157,7 +159,7 @@ def epochs() -> Iterator[dict[str, Any]]:
             ),
             "statements": STATEMENTS, "accepted": STATEMENTS - rejected, "rejected": rejected,
             "minted_wei": amount(REWARDS * 10**18), "unminted_wei": amount(0),
-            "paid_micro": amount(PAYMENTS * 10**6),
+            "paid_micro": amount(PAYMENTS * 10**6), "leaves": 2 * DEVICES,
         }  # fmt: skip
 
 
@@ -220,6 +222,20 @@ def spans() -> Iterator[dict[str, Any]]:
                 "start_s": epoch_start(epoch), "length_s": 900,
                 "reason": f"{RESOURCE}.balance_cut", "claimed": 1000, "credited": 900,
             }  # fmt: skip
+
+
+def tallies() -> Iterator[dict[str, Any]]:
+    """Yield what every epoch's rows come to."""
+    counted = ((Tallied.WORK, work), (Tallied.PAYMENT, payments), (Tallied.REWARD, rewards),
+               (Tallied.SPAN, spans))  # fmt: skip
+    for what, rows in counted:
+        for epoch, found in groupby(rows(), key=lambda row: int(row["epoch"])):
+            numbers = ("amount", "amount_wei")
+            exact = [
+                row | {name: int(row[name]) for name in numbers if name in row} for row in found
+            ]
+            for row in tally(epoch, what, exact):
+                yield row | {"total": None if row["total"] is None else str(row["total"])}
 
 
 def summaries() -> Iterator[dict[str, Any]]:
@@ -285,7 +301,8 @@ LARGE: Final = (
     (schema.device, devices), (schema.statement, statements), (schema.verdict, verdicts),
     (schema.epoch, epochs), (schema.work, work), (schema.payment, payments),
     (schema.reward, rewards), (schema.payout, payouts), (schema.span, spans),
-    (schema.summary, summaries), (schema.view, views), (schema.view_row, view_rows),
+    (schema.tally, tallies), (schema.summary, summaries), (schema.view, views),
+    (schema.view_row, view_rows),
     (schema.chain_event, chain_events), (schema.movement, movements), (schema.cursor, cursors),
 )  # fmt: skip
 """Tables that a generator each fills."""

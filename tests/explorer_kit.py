@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine, insert
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, insert, select, update
 from sqlalchemy.pool import StaticPool
 from starlette.testclient import TestClient
 
 from commonworks.errors import NotFound
 from commonworks.explorer.app import build_app
-from commonworks.explorer.index.schema import metadata
+from commonworks.explorer.index import schema
+from commonworks.explorer.index.tallies import Tallied
+from commonworks.explorer.index.tallies import tally as tallied
 from commonworks.explorer.ports import (
     Balances,
     Claimable,
@@ -169,14 +171,48 @@ def memory_index() -> Engine:
     engine = create_engine(
         "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
-    metadata.create_all(engine)
+    schema.metadata.create_all(engine)
     return engine
 
 
+COUNTED = {
+    schema.work: Tallied.WORK,
+    schema.payment: Tallied.PAYMENT,
+    schema.reward: Tallied.REWARD,
+    schema.span: Tallied.SPAN,
+}
+
+
 def fill(engine: Engine, table: Table, *rows: Mapping[str, object]) -> None:
-    """Insert rows."""
+    """Insert rows, and what settled epochs then come to."""
     with engine.begin() as connection:
         connection.execute(insert(table), [dict(row) for row in rows])
+        if table in COUNTED:
+            _count(connection, table)
+        elif table in (schema.epoch, schema.payout):
+            _count_leaves(connection)
+
+
+def _count(connection: Connection, table: Table) -> None:
+    what, tally = COUNTED[table], schema.tally
+    connection.execute(delete(tally).where(tally.c.what == str(what)))
+    found = [dict(row._mapping) for row in connection.execute(select(table))]
+    for epoch in sorted({row["epoch"] for row in found}):
+        of_it = [row for row in found if row["epoch"] == epoch]
+        connection.execute(insert(tally), tallied(epoch, what, of_it))
+
+
+def _count_leaves(connection: Connection) -> None:
+    keys = [
+        (row.epoch, row.asset, row.account) for row in connection.execute(select(schema.payout))
+    ]
+    settled = select(schema.epoch.c.epoch).where(schema.epoch.c.statements.is_not(None))
+    for epoch in connection.execute(settled).scalars().all():
+        leaves = {key[1:] for key in keys if key[0] <= epoch}
+        values = (
+            update(schema.epoch).where(schema.epoch.c.epoch == epoch).values(leaves=len(leaves))
+        )
+        connection.execute(values)
 
 
 def make_site(told: Told | None = None, **changes: Any) -> Site:

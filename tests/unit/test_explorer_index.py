@@ -10,9 +10,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, event, insert, select, update
+from sqlalchemy import Engine, event, insert, inspect, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -37,11 +38,12 @@ from commonworks.events import (
     WithdrawalRequested,
 )
 from commonworks.explorer.index import schema
-from commonworks.explorer.index.engine import open_index
+from commonworks.explorer.index.engine import migrations, open_index
 from commonworks.explorer.index.feed import Feed
 from commonworks.explorer.index.feed_logs import LogFold, Spans
 from commonworks.explorer.index.feed_settlement import leaves_of
 from commonworks.explorer.index.rows import Moved, clean, log_cursors
+from commonworks.explorer.index.tallies import Tallied
 from commonworks.model import Outcome, Settlement
 from commonworks.resources.base import Table
 from commonworks.settlement.epochs import LOGS_MAX, ChainView
@@ -505,6 +507,41 @@ def test_migrations_give_the_tables_of_the_schema(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_an_older_index_is_migrated_to_the_same_rows(
+    story: History, whole: Engine, tmp_path: Path
+) -> None:
+    path = tmp_path / "older.sqlite"
+    older = open_index(path)
+    Reader(older, story).all()
+    with older.begin() as connection:
+        command.downgrade(migrations(connection), "0002")
+        assert not inspect(connection).has_table("tally")
+    older.dispose()
+    migrated = open_index(path)
+    assert differences(whole, migrated) == []
+    assert {row["what"] for row in rows(migrated, schema.tally)} == set(Tallied)
+    migrated.dispose()
+
+
+def test_tallies_are_what_their_rows_come_to(whole: Engine) -> None:
+    found = {
+        (row["epoch"], row["what"], row["resource"], row["name"]): row
+        for row in rows(whole, schema.tally)
+    }
+    paid = rows(whole, schema.payment)
+    assert paid
+    for row in paid:
+        key = (row["epoch"], "payment", row["resource"], row["purpose"])
+        same = [one for one in paid if (one["epoch"], one["resource"], one["purpose"]) ==
+                (row["epoch"], row["resource"], row["purpose"])]  # fmt: skip
+        assert found[key]["rows"] == len(same)
+        assert found[key]["total"] == sum(one["amount"] for one in same)
+    for row in rows(whole, schema.epoch):
+        leaves = {(leaf["asset"], leaf["account"]) for leaf in rows(whole, schema.payout)
+                  if leaf["epoch"] <= row["epoch"]}  # fmt: skip
+        assert row["leaves"] in (None, len(leaves))
 
 
 def test_an_index_by_its_url_is_the_same(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Table as Rows
 
 from commonworks.errors import require
 from commonworks.explorer.index import schema
 from commonworks.explorer.index.feed_logs import LogFold
 from commonworks.explorer.index.rows import Row, add, clamped, parts, to_json
+from commonworks.explorer.index.tallies import Tallied, tally
 from commonworks.model import Network, Outcome, ResourceResult, Settlement
 from commonworks.resources.base import Resource, Table
 
@@ -103,8 +105,14 @@ class SettlementFold:
                 minted_wei=self._settled.minted_wei,
                 unminted_wei=self._settled.unminted_wei,
                 paid_micro=self._settled.paid_micro,
+                leaves=len(leaves_of(self._settled)),
             )
         )
+
+    def _add(self, table: Rows, what: Tallied, rows: Sequence[Row]) -> None:
+        """Insert rows, and what they come to."""
+        add(self._connection, table, rows)
+        add(self._connection, schema.tally, tally(self._epoch, what, rows))
 
     # --- results ------------------------------------------------------------------------------
 
@@ -154,9 +162,9 @@ class SettlementFold:
                     }
                 )
             totals += [here | {"key": key, "value": v} for key, v in sorted(result.summary.items())]
-        add(self._connection, schema.span, spans)
-        add(self._connection, schema.work, list(work.values()))
-        add(self._connection, schema.payment, payments)
+        self._add(schema.span, Tallied.SPAN, spans)
+        self._add(schema.work, Tallied.WORK, list(work.values()))
+        self._add(schema.payment, Tallied.PAYMENT, payments)
         add(self._connection, schema.summary, totals)
 
     def _money(self, before: Leaves) -> None:
@@ -181,7 +189,7 @@ class SettlementFold:
             for (asset, account), amounts in leaves_of(self._settled).items()
             if before.get((asset, account)) != amounts
         ]
-        add(self._connection, schema.reward, rewards)
+        self._add(schema.reward, Tallied.REWARD, rewards)
         add(self._connection, schema.payout, changed)
 
     def _withdrawn(self) -> None:

@@ -223,6 +223,7 @@ epoch: Final = Table(
     Column("minted_wei", Amount),
     Column("unminted_wei", Amount),
     Column("paid_micro", Amount),
+    Column("leaves", Integer),  # leaves of the payout tree
 )
 
 evidence_range: Final = Table(
@@ -308,6 +309,19 @@ payout: Final = Table(
     Index("ix_payout_epoch", "epoch", "asset", "account"),
     Index("ix_payout_account", "account", "epoch"),
     Index("ix_payout_earned", "asset", "earned", "account"),
+)
+
+tally: Final = Table(
+    "tally",
+    metadata,
+    # What the rows of a settled epoch come to; see tallies.py for what is counted by what.
+    Column("epoch", BigInteger, primary_key=True),
+    Column("what", String(8), primary_key=True),  # work, payment, reward, span
+    Column("resource", String(31), primary_key=True),
+    Column("name", String(64), primary_key=True),  # purpose or reason; else empty
+    Column("rows", Integer, nullable=False),
+    Column("parties", Integer),  # different devices or accounts among them
+    Column("total", Signed),
 )
 
 summary: Final = Table(

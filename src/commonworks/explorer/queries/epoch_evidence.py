@@ -136,11 +136,9 @@ def verdicts_of(
     return [VerdictCount(reason=None, statements=row.accepted), *rejected]
 
 
-def spans_of(
-    connection: Connection, site: Site, number: int, settled: bytes | None
-) -> list[SpanCount]:
+def spans_of(connection: Connection, site: Site, number: int) -> list[SpanCount]:
     """Return how many spans of an epoch were credited less than claimed, by reason."""
-    found = spans_by_reason(connection, site, number, settled)
+    found = spans_by_reason(connection, [number])
     return [
         SpanCount(reason=reason_text(site, code), spans=many)
         for code, many in sorted(found.items(), key=lambda one: (-one[1], one[0]))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
@@ -15,8 +15,10 @@ from commonworks.explorer.index.schema import (
     payout,
     reward,
     summary,
+    tally,
     work,
 )
+from commonworks.explorer.index.tallies import Tallied
 from commonworks.explorer.models.devices import PaymentRow
 from commonworks.explorer.models.epochs import (
     FigureRow,
@@ -32,51 +34,34 @@ from commonworks.explorer.models.epochs import (
 from commonworks.explorer.queries.device_lists import payment_row, purpose_text
 from commonworks.explorer.queries.devices import refs_of
 from commonworks.explorer.queries.privacy import is_public, may_see, public_resources
-from commonworks.explorer.queries.sums import chunked_sum, combined
+from commonworks.explorer.queries.tables import column_text
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
-from commonworks.resources.shown import CURRENCY
+from commonworks.resources.base import Figure, Resource
+from commonworks.resources.shown import CURRENCY, TOTALS
 
 RESIDUAL: Final = "residual"
 """Part of the key of a resource's total that says what is left over."""
 
 
-Settled = bytes | None
-"""Digest of an epoch whose settlement is in the index: its rows never change. None: of no such."""
-
-Totals = list[tuple[Any, ...]]
-"""Plain rows, so that they can be kept in memory."""
-
-T = TypeVar("T")
+def tallies_of(connection: Connection, number: int, what: Tallied) -> list[Row[Any]]:
+    """Return what an epoch's rows come to, by resource and name; nothing of an unsettled one."""
+    rows = select(tally).where(tally.c.epoch == number, tally.c.what == str(what))
+    return list(connection.execute(rows.order_by(tally.c.resource, tally.c.name)))
 
 
-def once(
-    connection: Connection,
-    site: Site,
-    settled: Settled,
-    name: str,
-    count: Callable[[Connection], T],
-) -> T:
-    """Return a figure of an epoch: counted once where it can never change."""
-    if settled is None:
-        return count(connection)
-    return site.counts.once(connection, (name, settled), count)
-
-
-def resources_of(
-    connection: Connection, site: Site, number: int, settled: Settled
-) -> list[ResourceTotal]:
+def resources_of(connection: Connection, site: Site, number: int) -> list[ResourceTotal]:
     """Return what an epoch came to for each resource, in the figures that it wants shown."""
     totals: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for row in connection.execute(select(summary).where(summary.c.epoch == number)):
         totals[row.resource][row.key] = row.value
     done = {
-        name: (devices, quantity)
-        for name, devices, quantity in _work_totals(connection, site, number, settled)
+        row.resource: (row.parties, row.total)
+        for row in tallies_of(connection, number, Tallied.WORK)
     }
-    earned = {pool.pool: pool.amount_wei for pool in pools_of(connection, site, number, settled)}
+    earned = {pool.pool: pool.amount_wei for pool in pools_of(connection, number)}
     found = []
     for name in sorted({*totals, *done}):
         resource = site.resources.get(name)
@@ -88,19 +73,12 @@ def resources_of(
                 title=None if resource is None else gettext(resource.title),
                 private=not is_public(site, name),
                 figures=[
-                    FigureRow(
-                        key=one.key,
-                        label=gettext(one.label),
-                        value=str(totals[name][one.key]),
-                        scale=one.scale,
-                        digits=one.digits,
-                        unit=one.unit,
-                    )
+                    _figure(site, resource, one, totals[name][one.key])
                     for one in figures
-                    if one.key in totals[name]
+                    if resource is not None and one.key in totals[name]
                 ],
                 devices=devices,
-                quantity=int(quantity),
+                quantity=quantity,
                 unit=None if resource is None else resource.unit,
                 rewards_wei=earned.get(name, "0"),
             )
@@ -108,47 +86,34 @@ def resources_of(
     return found
 
 
-def _work_totals(connection: Connection, site: Site, number: int, settled: Settled) -> Totals:
-    """Return (resource, devices, quantity) of an epoch."""
-    query = (
-        select(work.c.resource, func.count(), func.sum(work.c.quantity))
-        .where(work.c.epoch == number)
-        .group_by(work.c.resource)
+def _figure(site: Site, resource: Resource, one: Figure, value: int) -> FigureRow:
+    """Return a figure under the heading of its resource's page: one thing has one name."""
+    column = column_text(site, resource, TOTALS, one.key)
+    named = column.words != one.key
+    return FigureRow(
+        key=one.key,
+        label=column.words if named else gettext(one.label),
+        value=str(value),
+        scale=one.scale,
+        digits=one.digits,
+        unit=column.unit if named else one.unit,
     )
-    return once(connection, site, settled, "work", lambda reader: _plain(reader, query))
-
-
-def _plain(reader: Connection, query: Select[Any]) -> Totals:
-    return sorted(tuple(row) for row in reader.execute(query))
 
 
 # --- payments -------------------------------------------------------------------------------------
 
 
-def purposes_of(
-    connection: Connection, site: Site, number: int, settled: Settled
-) -> list[PurposeTotal]:
+def purposes_of(connection: Connection, site: Site, number: int) -> list[PurposeTotal]:
     """Return an epoch's payments by purpose; totals are for everybody."""
-    query = (
-        select(
-            payment.c.resource,
-            payment.c.purpose,
-            func.count(),
-            *chunked_sum(payment.c.amount),
-        )
-        .where(payment.c.epoch == number)
-        .group_by(payment.c.resource, payment.c.purpose)
-    )
-    rows = once(connection, site, settled, "purposes", lambda reader: _plain(reader, query))
     return [
         PurposeTotal(
-            resource=resource,
-            purpose=purpose,
-            purpose_text=purpose_text(site, resource, purpose),
-            payments=many,
-            amount=amount_text(combined(parts)),
+            resource=row.resource,
+            purpose=row.name,
+            purpose_text=purpose_text(site, row.resource, row.name),
+            payments=row.rows,
+            amount=amount_text(row.total),
         )
-        for resource, purpose, many, *parts in rows
+        for row in tallies_of(connection, number, Tallied.PAYMENT)
     ]
 
 
@@ -193,21 +158,11 @@ def list_payments(
 # --- emission -------------------------------------------------------------------------------------
 
 
-def pools_of(connection: Connection, site: Site, number: int, settled: Settled) -> list[RewardPool]:
+def pools_of(connection: Connection, number: int) -> list[RewardPool]:
     """Return what the emission gave by resource and by kind of service; public by nature."""
-    query = (
-        select(
-            reward.c.resource,
-            func.count(reward.c.account.distinct()),
-            *chunked_sum(reward.c.amount_wei),
-        )
-        .where(reward.c.epoch == number)
-        .group_by(reward.c.resource)
-    )
-    rows = once(connection, site, settled, "pools", lambda reader: _plain(reader, query))
     return [
-        RewardPool(pool=pool, accounts=accounts, amount_wei=amount_text(combined(parts)))
-        for pool, accounts, *parts in rows
+        RewardPool(pool=row.resource, accounts=row.parties, amount_wei=amount_text(row.total))
+        for row in tallies_of(connection, number, Tallied.REWARD)
     ]
 
 
@@ -301,21 +256,6 @@ def withdrawn_of(connection: Connection, row: Row[Any]) -> list[Withdrawn]:
 
 
 # --- the payout tree ------------------------------------------------------------------------------
-
-
-def leaves_of(connection: Connection, site: Site, number: int, settled: Settled) -> int:
-    """Return how many leaves an epoch's payout tree has."""
-
-    def count(reader: Connection) -> int:
-        distinct = (
-            select(payout.c.asset, payout.c.account)
-            .where(payout.c.epoch <= number)
-            .distinct()
-            .subquery()
-        )
-        return int(reader.execute(select(func.count()).select_from(distinct)).scalar_one())
-
-    return once(connection, site, settled, "leaves", count)
 
 
 def list_leaves(

@@ -97,7 +97,6 @@ def get_epoch(connection: Connection, site: Site, number: int) -> EpochDetail:
     now = site.clock.now()
     digest = None if row is None else row.digest
     judged = row if row is not None and row.statements is not None else None
-    settled = None if judged is None else judged.digest
     ranges = epoch_evidence.ranges_of(connection, number)
     first = select(func.min(attestation.c.time)).where(attestation.c.epoch == number)
     attested = connection.execute(first).scalar_one_or_none()
@@ -122,18 +121,16 @@ def get_epoch(connection: Connection, site: Site, number: int) -> EpochDetail:
         verdicts=[]
         if judged is None
         else epoch_evidence.verdicts_of(connection, site, number, judged),
-        spans=epoch_evidence.spans_of(connection, site, number, settled),
-        resources=epoch_money.resources_of(connection, site, number, settled),
+        spans=epoch_evidence.spans_of(connection, site, number),
+        resources=epoch_money.resources_of(connection, site, number),
         paid=None if row is None else _amount(row.paid_micro),
-        purposes=epoch_money.purposes_of(connection, site, number, settled),
+        purposes=epoch_money.purposes_of(connection, site, number),
         minted_wei=None if row is None else _amount(row.minted_wei),
-        pools=epoch_money.pools_of(connection, site, number, settled),
+        pools=epoch_money.pools_of(connection, number),
         residuals=[] if row is None else epoch_money.residuals_of(connection, site, row),
         withdrawn=[] if row is None else epoch_money.withdrawn_of(connection, row),
         payout_root=None if row is None else _hash(row.payout_root),
-        leaves=epoch_money.leaves_of(connection, site, number, settled)
-        if judged is not None
-        else None,
+        leaves=None if judged is None else judged.leaves,
         totals=[] if row is None else _totals(site, row),
         digest=_hash(digest),
         commitment=[] if row is None else _commitment(row),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from commonworks.explorer.index.schema import epoch, span, statement
+from commonworks.explorer.index.schema import epoch, statement, tally
+from commonworks.explorer.index.tallies import Tallied
 from commonworks.explorer.models.statements import (
     ReasonCount,
     ReasonsAnswer,
     RefusalText,
 )
 from commonworks.explorer.queries.devices import reason_text
-from commonworks.explorer.queries.epoch_money import once
 from commonworks.explorer.queries.verdict_words import refusal_advice, refusal_meaning
 from commonworks.explorer.site import Site
 from commonworks.statements.model import REASONS, REFUSALS
@@ -33,7 +34,7 @@ Counted = dict[str, tuple[int, int]]
 def list_reasons(connection: Connection, site: Site) -> ReasonsAnswer:
     """Return the closed list: the kernel's reasons first, then each resource's, then refusals."""
     statements = site.counts.of(connection, "reasons", _statements)
-    spans = _spans(connection, site)
+    spans = _spans(connection)
     published = {str(code): (KERNEL, text) for code, text in REASONS.items()}
     for name in sorted(site.resources):
         published |= {
@@ -78,33 +79,23 @@ def _statements(connection: Connection) -> Counted:
     return {row.reason: (row.many, row.newest) for row in connection.execute(whole)}
 
 
-def _spans(connection: Connection, site: Site) -> Counter[str]:
-    """Count the shortened spans of the newest settled epochs by reason, each epoch once."""
+def _spans(connection: Connection) -> Counter[str]:
+    """Count the shortened spans of the newest settled epochs by reason."""
     newest = (
-        select(epoch.c.epoch, epoch.c.digest)
+        select(epoch.c.epoch)
         .where(epoch.c.statements.is_not(None))
         .order_by(epoch.c.epoch.desc())
         .limit(SPAN_EPOCHS)
     )
+    return spans_by_reason(connection, connection.execute(newest).scalars().all())
+
+
+def spans_by_reason(connection: Connection, numbers: Sequence[int]) -> Counter[str]:
+    """Return how many spans of epochs were credited less than claimed, by reason."""
+    rows = select(tally.c.name, tally.c.rows).where(
+        tally.c.epoch.in_(numbers), tally.c.what == str(Tallied.SPAN)
+    )
     found: Counter[str] = Counter()
-    for row in connection.execute(newest).all():
-        found.update(spans_by_reason(connection, site, row.epoch, row.digest))
+    for row in connection.execute(rows):
+        found[row.name] += row.rows
     return found
-
-
-def spans_by_reason(
-    connection: Connection, site: Site, number: int, settled: bytes | None
-) -> dict[str, int]:
-    """Return how many spans of an epoch were credited less than claimed, by reason."""
-    query = (
-        select(span.c.reason, func.count().label("many"))
-        .where(span.c.epoch == number)
-        .group_by(span.c.reason)
-    )
-    return once(
-        connection,
-        site,
-        settled,
-        "spans",
-        lambda reader: {row.reason: row.many for row in reader.execute(query)},
-    )

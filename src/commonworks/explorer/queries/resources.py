@@ -7,6 +7,7 @@ key only, so nobody else's can slip in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -14,7 +15,8 @@ from sqlalchemy.sql import ColumnElement
 
 from commonworks.errors import NotFound
 from commonworks.explorer.index.schema import epoch as epochs
-from commonworks.explorer.index.schema import span, statement, summary, view, view_row
+from commonworks.explorer.index.schema import statement, summary, tally, view, view_row
+from commonworks.explorer.index.tallies import Tallied
 from commonworks.explorer.models.resources import (
     ReasonCount,
     ResourceDetail,
@@ -235,24 +237,27 @@ def _rejected(
         )
         .group_by(statement.c.reason)
     )
-    return _counted(connection, site, ("resources.rejected", resource.name, number), query)
+    key = ("resources.rejected", resource.name, number)
+    rows = site.counts.of(connection, key, lambda c: [tuple(row) for row in c.execute(query)])
+    return _by_count(site, rows)
 
 
 def _reduced(
     connection: Connection, site: Site, resource: Resource, number: int
 ) -> list[ReasonCount]:
-    """Count the spans that were not credited as claimed, by reason."""
-    columns = (span.c.reason, func.count(), func.count(span.c.device.distinct()))
-    query = (
-        select(*columns)
-        .where(span.c.epoch == number, span.c.resource == resource.name)
-        .group_by(span.c.reason)
+    """Return how many spans were not credited as claimed, by reason."""
+    rows = connection.execute(
+        select(tally.c.name, tally.c.rows, tally.c.parties).where(
+            tally.c.epoch == number,
+            tally.c.what == str(Tallied.SPAN),
+            tally.c.resource == resource.name,
+        )
     )
-    return _counted(connection, site, ("resources.reduced", resource.name, number), query)
+    return _by_count(site, [tuple(row) for row in rows])
 
 
-def _counted(connection: Connection, site: Site, key: Any, query: Any) -> list[ReasonCount]:
-    rows = site.counts.of(connection, key, lambda c: [tuple(row) for row in c.execute(query)])
+def _by_count(site: Site, rows: Sequence[tuple[Any, ...]]) -> list[ReasonCount]:
+    """Return rows of (reason, count, devices), the most frequent first."""
     return [
         ReasonCount(reason=_reason(site, code), count=count, devices=devices)
         for code, count, devices in sorted(rows, key=lambda row: (-row[1], row[0]))

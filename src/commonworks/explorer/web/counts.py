@@ -38,7 +38,7 @@ class Counts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, tuple[Mark | None, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Mark, Any]] = OrderedDict()
 
     def of(self, connection: Connection, name: Hashable, count: Callable[[Connection], T]) -> T:
         """Return a figure: as it was counted in this state of the index, or counted now.
@@ -46,22 +46,7 @@ class Counts:
         Inputs: `name` says what is counted, its arguments included; `count` reads nothing but
         this connection. Two threads may count the same at once: both get the same.
         """
-        return self._of(connection, name, index_mark(connection), count)
-
-    def once(self, connection: Connection, name: Hashable, count: Callable[[Connection], T]) -> T:
-        """Return a figure that never changes, whatever the index reads: of a settled epoch.
-
-        Inputs: `name` holds the epoch's digest, so that another network's is another figure.
-        """
-        return self._of(connection, name, None, count)
-
-    def _of(
-        self,
-        connection: Connection,
-        name: Hashable,
-        mark: Mark | None,
-        count: Callable[[Connection], T],
-    ) -> T:
+        mark = index_mark(connection)
         with self._lock:
             kept = self._kept.get(name)
             if kept is not None and kept[0] == mark:
