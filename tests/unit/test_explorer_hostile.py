@@ -20,6 +20,7 @@ from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Corrupt, Unavailable
 from commonworks.explorer.index.logs import LogReader
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
+from commonworks.explorer.web.turns import ALL_MAX, LOG_MAX, Turns
 from commonworks.model import Total
 from commonworks.translog.notes import Checkpoint, note_key, sign_checkpoint
 from commonworks.translog.tiles import (
@@ -203,3 +204,35 @@ def test_a_log_of_the_largest_entries_comes_in_small_portions() -> None:
         return sizes
 
     assert asyncio.run(read()) == [256, 256, 88]
+
+
+def test_a_log_that_hangs_holds_only_some_of_its_own_readers() -> None:
+    """Each reader holds a connection to the index: all of them must never wait for one gateway."""
+
+    async def ask() -> None:
+        turns, begun, over = Turns(wait_max_s=30), asyncio.Semaphore(0), asyncio.Event()
+
+        async def read(log: int) -> None:
+            async with turns.reading(kit.digest(log)):
+                begun.release()
+                await over.wait()
+
+        first = [asyncio.create_task(read(1)) for _ in range(LOG_MAX)]
+        for _ in first:
+            await begun.acquire()
+        with pytest.raises(Unavailable):
+            await read(1)
+        others = [asyncio.create_task(read(2 + place // 3)) for place in range(ALL_MAX - LOG_MAX)]
+        for _ in others:
+            await begun.acquire()
+        with pytest.raises(Unavailable):
+            await read(99)
+        over.set()
+        await asyncio.gather(*first, *others)
+        await read(1)
+        slow = Turns(wait_max_s=0)
+        with pytest.raises(Unavailable, match="too long"):
+            async with slow.reading(kit.digest(1)):
+                await asyncio.Event().wait()
+
+    asyncio.run(ask())

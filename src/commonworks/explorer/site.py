@@ -14,6 +14,7 @@ from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
 from commonworks.explorer.sessions import Door
 from commonworks.explorer.web.counts import Counts
 from commonworks.explorer.web.stream import Broadcast
+from commonworks.explorer.web.turns import Turns
 from commonworks.model import Network
 from commonworks.policy import Parameter
 from commonworks.ports import Clock
@@ -89,6 +90,8 @@ class Site:
     """What happens, to whoever listens."""
     counts: Counts = field(default_factory=Counts)
     """Figures that change only with the index."""
+    turns: Turns = field(default_factory=Turns)
+    """Who reads a log now."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Hosts (`name` or `name:port`) that people reach it at -> `https` or `http`; none: this
     machine only. What a wallet signs counts for these."""

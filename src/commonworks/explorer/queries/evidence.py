@@ -26,6 +26,7 @@ from commonworks.explorer.models.statements import (
 from commonworks.explorer.queries.devices import owned_since
 from commonworks.explorer.queries.statements import chosen, registrar_key, statement_rows
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.errors import without_places
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, hash_text
 from commonworks.explorer.web.templating import moment, number
@@ -137,9 +138,16 @@ async def read_evidence(site: Site, wanted: Wanted) -> Evidence:
     if log is None:
         return _unread(gettext("Its log cannot be read from here; ask the gateway that runs it."))
     try:
-        raw = await _entry(log, wanted.position)
+        async with site.turns.reading(wanted.log_id):
+            return await _read(site, wanted, log)
     except CommonworksError as error:
-        return _unread(gettext("Its log cannot be read just now: %(why)s.", why=error.message))
+        why = without_places(error.message)
+        return _unread(gettext("Its log cannot be read just now: %(why)s.", why=why))
+
+
+async def _read(site: Site, wanted: Wanted, log: Log) -> Evidence:
+    """Return a statement's bytes, taken apart; raise what the log raises."""
+    raw = await _entry(log, wanted.position)
     decoded = decode_statement(raw, None)
     found = leaf_hash(raw) if isinstance(decoded, Reason) else decoded.identity
     if wanted.identity not in (found, leaf_hash(raw)):
@@ -231,7 +239,8 @@ async def _unsealed(log: Log, wanted: Wanted) -> tuple[bytes | None, str]:
     except (Corrupt, NotFound, IndexError):
         return None, gettext("Its sealed content is not at hand.")
     except CommonworksError as error:
-        return None, gettext("Its log cannot be read just now: %(why)s.", why=error.message)
+        why = without_places(error.message)
+        return None, gettext("Its log cannot be read just now: %(why)s.", why=why)
     if not preimage:
         return None, gettext("Its sealed content was erased by rule, or never arrived.")
     return preimage, ""

@@ -174,7 +174,7 @@ def _bounded(receive: Receive, *, form: bool) -> Receive:
         if seen > BODY_BYTES_MAX:  # the framework lets only errors of HTTP through a body's reader
             raise HTTPException(413, _too_large())
         if not form and not nesting.fits(body):
-            raise HTTPException(400, gettext("This is nested deeper than anything asked for here."))
+            raise HTTPException(400, "this is nested deeper than anything asked for here")
         return message
 
     return bounded
