@@ -37,7 +37,7 @@ class Problem(BaseModel):
     errors: list[Misfit] = Field(default=[], description="With 422: every value that does not fit.")
 
 
-_ANY: Final = {
+REFUSALS: Final = {
     "400": "A value cannot be what it should: a cursor of another list, an amount that is none.",
     "404": "There is no such thing.",
     "414": "The query is too long.",
@@ -47,7 +47,7 @@ _ANY: Final = {
 }
 """Status -> when any operation answers with it."""
 
-_CHANGES: Final = {
+REFUSED_CHANGES: Final = {
     "401": "Nobody signed in, or the signature is not this account's.",
     "403": "Another site's page sent it.",
     "409": "It contradicts what is there, or would fail on chain.",
@@ -101,8 +101,8 @@ def _complete(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _statuses(method: str, operation: dict[str, Any]) -> dict[str, str]:
     if method != "get":
-        return {**_ANY, **_CHANGES}
-    return {**_ANY, **(_MINE if operation.get("tags") == ["alerts"] else {})}
+        return {**REFUSALS, **REFUSED_CHANGES}
+    return {**REFUSALS, **(_MINE if operation.get("tags") == ["alerts"] else {})}
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
