@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,10 +19,12 @@ from commonworks.chain.members import ClaimableRoot
 from commonworks.chain.plan import Deployment
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Corrupt, Unavailable
+from commonworks.events import Closed, GatewayRegistered, Position, Range
 from commonworks.explorer.index.logs import LogReader
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
 from commonworks.explorer.web.turns import ALL_MAX, LOG_MAX, Turns
 from commonworks.model import Total
+from commonworks.settlement.epochs import ChainView
 from commonworks.translog.notes import Checkpoint, note_key, sign_checkpoint
 from commonworks.translog.tiles import (
     CHECKPOINT_PATH,
@@ -32,8 +35,10 @@ from commonworks.translog.tiles import (
 )
 from commonworks.translog.tree import leaf_hash
 from commonworks.transport import server
+from commonworks.wiring.evidence import open_evidence
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
 from commonworks.wiring.explorer.council import DOES_MAX, brief
+from commonworks.wiring.home import Home
 
 JSON = {"content-type": "application/json"}
 
@@ -236,3 +241,41 @@ def test_a_log_that_hangs_holds_only_some_of_its_own_readers() -> None:
                 await asyncio.Event().wait()
 
     asyncio.run(ask())
+
+
+# --- gateways that anybody registers --------------------------------------------------------------
+
+
+def registered(number: int, **hostile: str) -> GatewayRegistered:
+    key = PrivateKey.from_seed(Algorithm.EDDSA, bytes([number]) * 32).public
+    names = {"name": f"gateway {number}", "origin": f"log{number}", "endpoint": "http://h/"}
+    return GatewayRegistered(
+        at=Position(block=number, time=1, index=0, tx=kit.digest(number)),
+        operator=kit.account(number),
+        log_id=kit.digest(number),
+        note_key=key.raw,
+        receipt_key=bytes(64),
+        **{**names, **hostile},
+    )
+
+
+def test_nobody_can_keep_others_from_recomputing_by_registering_a_gateway(tmp_path: Path) -> None:
+    view = ChainView()
+    closed = Closed(
+        at=Position(block=9, time=9, index=0, tx=kit.digest(9)),
+        epoch=0,
+        evidence_hash=bytes(32),
+        ranges=(Range(log_id=kit.digest(1), first=0, size=1, root=kit.digest(1)),),
+    )
+    hostile = [
+        registered(2, endpoint="nowhere"), registered(3, endpoint="/etc"),
+        registered(4, origin="no key + name"), registered(5, name="../../x\0", endpoint=""),
+    ]  # fmt: skip
+    view.extend([registered(1), *hostile, closed])
+    session: Any = SimpleNamespace(
+        home=Home(path=tmp_path), network=kit.network(), resources={}, rules_hash=bytes(32),
+        clock=kit.FixedClock(),
+    )  # fmt: skip
+    transport: Any = None
+    source = asyncio.run(open_evidence(session, view, transport, places={}, reader=None))
+    assert list(source.logs) == [kit.digest(1)]

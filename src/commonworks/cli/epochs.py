@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -19,20 +18,18 @@ from commonworks.cli.shell import (
     put_table,
     say,
 )
-from commonworks.errors import InvalidInput, NotFound
-from commonworks.events import GatewayRegistered
+from commonworks.errors import NotFound
 from commonworks.model import (
     Outcome,
     Settlement,
 )
 from commonworks.statements.model import REASONS
-from commonworks.translog.check import Fault, read_checkpoint
 from commonworks.transport.client import HttpTransport
-from commonworks.wiring.audit import AuditedLog, AuditReport, Source, audit
+from commonworks.wiring.audit import AuditReport, audit
+from commonworks.wiring.evidence import open_evidence, places_of
 from commonworks.wiring.home import Home
-from commonworks.wiring.logsource import open_source, sync_reader
-from commonworks.wiring.records import EpochRecord, name_of, settled_epoch, stored_state
-from commonworks.wiring.session import Session, gateway_note_key, open_session
+from commonworks.wiring.records import EpochRecord, name_of, settled_epoch
+from commonworks.wiring.session import Session, open_session
 
 
 @click.group()
@@ -289,53 +286,12 @@ async def audit_command(
     """
     async with HttpTransport() as transport, open_session(home, say) as session:
         view = await session.view()
-        given = await asyncio.to_thread(_places, sources, view.gateways)
-        logs: dict[bytes, AuditedLog] = {}
-        for log_id, gateway in view.gateways.items():
-            folder = home.gateway(gateway.name)
-            here = str(folder) if (folder / "log").is_dir() else gateway.endpoint
-            place = given.get(log_id, here)
-            source = open_source(session, transport, place, log_id, reader)
-            logs[log_id] = AuditedLog(
-                name=gateway.name,
-                vkey=gateway_note_key(gateway).vkey,
-                log=source.log,
-                read=source.read,
-            )
-        evidence = Source(
-            network=session.network,
-            view=view,
-            logs=logs,
-            resources=session.resources,
-            rules_hash=session.rules_hash,
-            now=session.clock.now(),
-            stored_state=lambda epoch: stored_state(home, epoch),
-        )
+        places = await asyncio.to_thread(places_of, sources, view)
+        evidence = await open_evidence(session, view, transport, places=places, reader=reader)
         report = await audit(evidence, number, from_state=from_state, progress=say)
     _show_audit(report, as_json)
     if report.differences:
         raise click.exceptions.Exit(1)
-
-
-def _places(
-    sources: Sequence[str], gateways: Mapping[bytes, GatewayRegistered]
-) -> dict[bytes, str]:
-    """Return where the given logs lie by log id; each must be signed by one of the gateways."""
-    places: dict[bytes, str] = {}
-    for place in sources:
-        read = sync_reader(place)
-        signed = [
-            log_id
-            for log_id, gateway in gateways.items()
-            if not isinstance(read_checkpoint(read, gateway_note_key(gateway).vkey), Fault)
-        ]
-        if not signed:
-            raise InvalidInput(
-                f"no gateway of this network has signed the checkpoint in {place}",
-                hint="see what is wrong with it: commonworks log check",
-            )
-        places[signed[0]] = place
-    return places
 
 
 def _show_audit(report: AuditReport, as_json: bool) -> None:

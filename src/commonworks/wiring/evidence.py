@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from commonworks.errors import CommonworksError, InvalidInput, NotFound, Unauthorized, Unavailable
-from commonworks.events import Range
+from commonworks.events import GatewayRegistered, Range
 from commonworks.model import Evidence, Network, State
 from commonworks.ports import Log
 from commonworks.resources.base import Resource
@@ -25,7 +26,7 @@ from commonworks.translog.tiles import Read
 from commonworks.translog.tree import Frontier, leaf_hash
 from commonworks.transport.client import HttpTransport
 from commonworks.verifier.reader import read_items
-from commonworks.wiring.logsource import open_source, sync_reader
+from commonworks.wiring.logsource import is_url, open_source, sync_reader, vkey_beside
 from commonworks.wiring.records import stored_state
 from commonworks.wiring.retention import retention_ends
 from commonworks.wiring.session import Session, gateway_note_key
@@ -86,10 +87,11 @@ async def open_evidence(
     that asks for sealed payloads over HTTP.
     """
     logs: dict[bytes, AuditedLog] = {}
-    for log_id, gateway in view.gateways.items():
-        folder = session.home.gateway(gateway.name)
-        here = await asyncio.to_thread((folder / "log").is_dir)
-        place = places.get(log_id, str(folder) if here else gateway.endpoint)
+    for log_id in sorted(evidence_logs(view)):
+        gateway = view.gateways[log_id]
+        place = places.get(log_id)
+        if place is None:
+            place = await asyncio.to_thread(_place, session, gateway)
         found = open_source(session, transport, place, log_id, reader)
         logs[log_id] = AuditedLog(
             name=gateway.name,
@@ -108,6 +110,32 @@ async def open_evidence(
     )
 
 
+def evidence_logs(view: ChainView) -> frozenset[bytes]:
+    """Return the registered logs that closed evidence is in.
+
+    Anybody registers a gateway, with any text for a name and an address: only those that verifiers
+    confirmed are looked at, so that the others can keep nobody from recomputing.
+    """
+    closed = {part.log_id for one in view.closed.values() for part in one.ranges}
+    return frozenset(closed & view.gateways.keys())
+
+
+def _place(session: Session, gateway: GatewayRegistered) -> str:
+    """Return where a log lies: in this folder, else where it is registered, which is no folder."""
+    name = gateway.name
+    if name not in ("", ".", "..") and "\0" not in name and Path(name).name == name:
+        folder = session.home.gateway(name)
+        own = vkey_beside(str(folder)) in (None, gateway_note_key(gateway).vkey)
+        if own and (folder / "log").is_dir():
+            return str(folder)
+    if not is_url(gateway.endpoint):
+        raise NotFound(
+            f"the log of gateway {name!r} is not here, and it is registered without an address",
+            hint="give its folder or URL with --log",
+        )
+    return gateway.endpoint
+
+
 def places_of(sources: Sequence[str], view: ChainView) -> dict[bytes, str]:
     """Return where given logs lie by log id; each must be signed by one of the gateways.
 
@@ -118,8 +146,10 @@ def places_of(sources: Sequence[str], view: ChainView) -> dict[bytes, str]:
         read = sync_reader(place)
         signed = [
             log_id
-            for log_id, gateway in view.gateways.items()
-            if not isinstance(read_checkpoint(read, gateway_note_key(gateway).vkey), Fault)
+            for log_id in sorted(evidence_logs(view))
+            if not isinstance(
+                read_checkpoint(read, gateway_note_key(view.gateways[log_id]).vkey), Fault
+            )
         ]
         if not signed:
             raise InvalidInput(
