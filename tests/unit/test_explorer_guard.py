@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module, resources
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from starlette.testclient import TestClient
 
 from commonworks.errors import Corrupt, Unavailable
 from commonworks.explorer.app import SLICES, build_app
+from commonworks.explorer.ports import TrialState
 from commonworks.explorer.sessions import Door
 from commonworks.explorer.site import Site
 from commonworks.explorer.web import context, guard
@@ -24,7 +26,16 @@ from commonworks.explorer.web.errors import without_places
 from commonworks.explorer.web.guard import BODY_BYTES_MAX, CSP, QUERY_BYTES_MAX, Limits
 from commonworks.explorer.web.templating import static
 from explorer_kit import Told, client, make_site
-from explorer_rows import ANNA, SMTP_PASSWORD, addresses, full_site, routes, signed_in
+from explorer_rows import (
+    ANNA,
+    SMTP_PASSWORD,
+    Tried,
+    addresses,
+    full_site,
+    plain,
+    routes,
+    signed_in,
+)
 
 PAGE, ANSWER = "/", "/api/v1/network"
 SAFE = {
@@ -553,6 +564,22 @@ def test_errors_name_no_place_of_the_operator_s(error: Exception) -> None:
     assert "KEY-OF-OURS" not in answer.text
     assert "operator" not in answer.text
     assert "node.example" not in answer.text
+
+
+def test_a_back_test_that_failed_names_no_place_of_the_operator_s() -> None:
+    tried = Tried(plain)
+    tried.trial = replace(
+        tried.trial,
+        state=TrialState.FAILED,
+        failure="cannot read /home/operator/network/log: endpoint https://node.example/KEY is down",
+        outcome=None,
+    )
+    browser = client(full_site(backtests=tried))
+    for path in ("/api/v1/governance/3/backtest", "/governance/3"):
+        answer = browser.get(path)
+        assert answer.status_code == 200
+        assert "cannot read" in answer.text
+        assert not [one for one in ("operator/", "node.example", "KEY") if one in answer.text]
 
 
 def test_messages_keep_what_is_public() -> None:

@@ -18,6 +18,7 @@ from commonworks.explorer.queries.alerts import baseline, desk_of, offers, subsc
 from commonworks.explorer.sessions import require_own_page
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import SiteDep, ViewerDep
+from commonworks.explorer.web.errors import for_reader
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.templating import render
 
@@ -92,7 +93,7 @@ async def add(request: Request, site: SiteDep, viewer: ViewerDep) -> Response:
             page,
             *(request, site, viewer),
             status=http_status(error),
-            trouble=str(error),
+            trouble=for_reader(site, error),
             given=given,
         )
     return _back("added" if made.in_force else "confirm")

@@ -39,6 +39,7 @@ from commonworks.explorer.queries import parameters
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.governance import Found
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.errors import without_places
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, party
 from commonworks.resources.base import Visibility
@@ -124,7 +125,11 @@ def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestV
     stage, line = TrialStage(trial.state.value), command(site, asked)
     if trial.state is not TrialState.DONE or trial.outcome is None:
         return _view(
-            stage, explains=trial.failure or "", command=line, done=trial.done, total=trial.total
+            stage,
+            explains=without_places(trial.failure or "", site.rpc),
+            command=line,
+            done=trial.done,
+            total=trial.total,
         )
     outcome = trial.outcome
     panels = [

@@ -25,6 +25,7 @@ from commonworks.errors import (
     Unavailable,
     http_status,
 )
+from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import unreadable
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.templating import render
@@ -83,9 +84,14 @@ def of_house(request: Request, error: Any) -> Response:
         status = 403 if error.fields.get("forbidden") else 401
         if status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Wallet"
-    echoes = isinstance(error, InvalidInput | Unauthorized)  # of what the reader sent
-    detail = str(error) if echoes else without_places(str(error), request.app.state.site.rpc)
+    detail = for_reader(request.app.state.site, error)
     return answer(request, status, detail, headers=headers)
+
+
+def for_reader(site: Site, error: CommonworksError) -> str:
+    """Return an error's words without what only its operator should read."""
+    echoes = isinstance(error, InvalidInput | Unauthorized)  # of what the reader sent
+    return str(error) if echoes else without_places(str(error), site.rpc)
 
 
 def without_places(text: str, known: Sequence[str] = ()) -> str:
