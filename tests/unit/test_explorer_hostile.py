@@ -18,9 +18,15 @@ from commonworks.chain.decisions import RawCall, decode_decision, spell
 from commonworks.chain.members import ClaimableRoot
 from commonworks.chain.plan import Deployment
 from commonworks.crypto.keys import Algorithm, PrivateKey
-from commonworks.errors import Corrupt, Unavailable
+from commonworks.errors import Conflict, Corrupt, InvalidInput, Unavailable
 from commonworks.events import Closed, GatewayRegistered, Position, Range
+from commonworks.explorer.alerts.delivery import Outcome, Reach, check_url
+from commonworks.explorer.alerts.desk import AlertDesk
+from commonworks.explorer.alerts.rules import Channel, Kind
+from commonworks.explorer.alerts.store import TESTS_MAX, AlertStore, Baseline, Message
+from commonworks.explorer.alerts.worker import AlertWorker
 from commonworks.explorer.index.logs import LogReader
+from commonworks.explorer.web.i18n import Languages
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
 from commonworks.explorer.web.turns import ALL_MAX, LOG_MAX, Turns
 from commonworks.model import Total
@@ -36,6 +42,7 @@ from commonworks.translog.tiles import (
 from commonworks.translog.tree import leaf_hash
 from commonworks.transport import server
 from commonworks.wiring.evidence import open_evidence
+from commonworks.wiring.explorer.alerting import alert_desk
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
 from commonworks.wiring.explorer.council import DOES_MAX, brief
 from commonworks.wiring.home import Home
@@ -279,3 +286,80 @@ def test_nobody_can_keep_others_from_recomputing_by_registering_a_gateway(tmp_pa
     transport: Any = None
     source = asyncio.run(open_evidence(session, view, transport, places={}, reader=None))
     assert list(source.logs) == [kit.digest(1)]
+
+
+# --- alerts ---------------------------------------------------------------------------------------
+
+
+def subscribe(store: AlertStore, number: int) -> str:
+    return store.add(
+        account=kit.account(number),
+        channel=Channel.WEBHOOK,
+        target="https://example.org/x",
+        kinds=frozenset(Kind),
+        silent_after_s=3_600,
+        language="en",
+        baseline=Baseline(now_s=0, settled=-1, claimable=-1),
+        wall_s=1_800_000_000,
+    ).ident
+
+
+def test_strangers_cannot_fill_the_file_of_alerts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commonworks.explorer.alerts.store.ALL_MAX", 3)
+    store = AlertStore(tmp_path / "alerts.sqlite")
+    idents = [subscribe(store, number) for number in range(3)]
+    with pytest.raises(Unavailable):
+        subscribe(store, 4)
+    for _ in range(TESTS_MAX):
+        store.queue_test(idents[0], 1_800_000_000)
+    with pytest.raises(Conflict, match="tested"):
+        store.queue_test(idents[0], 1_800_000_001)
+    store.queue_test(idents[0], 1_800_000_000 + 2 * kit.DAY)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.%31/", "https://127.0.0.1;x/", "https://a\\b/", "https://localhost%00/",
+        "https://a_b..c/", "https://[fec0::1]/",
+    ],
+)  # fmt: skip
+def test_a_webhook_names_one_host_to_every_reader(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_url(url, Reach())
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_only_who_is_on_this_machine_may_call_its_own_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    monkeypatch.setattr(Home, "is_demo", lambda _: True)
+    desk = alert_desk(Home(path=tmp_path), listens_at="http://x", only_here=here)
+    assert desk.reach.loopback is here
+
+
+def test_a_message_that_cannot_be_made_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = AlertStore(tmp_path / "alerts.sqlite")
+    wall = 1_800_000_000
+    desk = AlertDesk(
+        store=store, mail=None, reach=Reach(), public_url="http://x", wall=lambda: wall
+    )
+    first, second = subscribe(store, 1), subscribe(store, 2)
+    broken = store.queue_test(first, wall)
+    fine = store.queue_test(second, wall)
+    site = kit.make_site()
+    worker = AlertWorker(site, desk, Languages(site.resources), lambda: None)
+
+    async def attempt(message: Message) -> Outcome:
+        if message.ident == broken:
+            raise ValueError("a header may not contain a line feed")
+        return Outcome(sent=True)
+
+    monkeypatch.setattr(worker, "attempt", attempt)
+    assert asyncio.run(worker.send()) == 1
+    assert store.is_sent(fine)
+    assert not store.is_sent(broken)

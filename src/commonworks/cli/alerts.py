@@ -110,7 +110,7 @@ def _desk(home: Home) -> AlertDesk:
     from commonworks.wiring.explorer.alerting import alert_desk  # noqa: PLC0415
 
     home.manifest()  # a folder without a network gets no file
-    return alert_desk(home, listens_at="")
+    return alert_desk(home, listens_at="", only_here=True)
 
 
 @alerts.command("list")

@@ -42,6 +42,8 @@ TARGET_MAX: Final = 500
 _EMAIL: Final = re.compile(r"[A-Za-z0-9._%+=/-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
 _PERMANENT: Final = range(500, 600)
 _GONE: Final = 410
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
+"""A host's name: nothing in it that two readers of URLs could take for two hosts."""
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -175,6 +177,8 @@ def check_address(text: str, reach: Reach) -> None:
     special = address.is_multicast or address.is_unspecified or address.is_loopback
     if special or address.is_link_local or (address.is_reserved and not address.is_private):
         raise _inside(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:  # of RFC 3879, still
+        raise _inside(text)  # routed inside by some
     if not address.is_global and not (reach.private and address.is_private):
         raise _inside(text)
 
@@ -221,6 +225,8 @@ def check_url(text: str, reach: Reach) -> SplitResult:
     literal = _literal(parts.hostname)
     if literal is not None:
         check_address(literal, reach)
+    elif _HOST.fullmatch(parts.hostname) is None:
+        raise InvalidInput("the webhook's address names no host", hint=wrong)
     here = parts.hostname == "localhost" or (
         literal is not None and ipaddress.ip_address(literal).is_loopback
     )
@@ -342,9 +348,14 @@ async def post(letter: Letter, reach: Reach) -> Outcome:
 
 
 def _why(error: BaseException) -> str:
+    """Return why a webhook was not reached. Whoever subscribed reads it, and may be anybody: it
+    says nothing of what names resolve to here and what listens where.
+    """
     if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT_S} s"
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "its certificate is not accepted"
+    return "it cannot be reached from here"
 
 
 def mail(letter: Letter, settings: MailSettings) -> EmailMessage:

@@ -28,6 +28,10 @@ WAIT_S: Final = 10
 """How long one process waits for another that writes."""
 SUBSCRIPTIONS_MAX: Final = 20
 """Most subscriptions of one account."""
+ALL_MAX: Final = 10_000
+"""Most subscriptions of all accounts, which cost nothing; each is looked at in each round."""
+TESTS_MAX: Final = 5
+"""Most tests of one subscription in a day."""
 CONFIRMATIONS_MAX: Final = 3
 """Most confirmations asked of one address in a day: nobody's mailbox is filled from here."""
 MESSAGES_MAX: Final = 24
@@ -151,6 +155,9 @@ class AlertStore:
                 raise Conflict("this account is told there already", hint="change that one")
             if len(held) >= SUBSCRIPTIONS_MAX:
                 raise Conflict(f"an account has at most {SUBSCRIPTIONS_MAX} subscriptions")
+            (all_held,) = connection.execute("SELECT count(*) FROM subscription").fetchone()
+            if all_held >= ALL_MAX:
+                raise Unavailable("this explorer tells as many as it can")
             confirmed = None if channel is Channel.EMAIL else wall_s
             connection.execute(
                 "INSERT INTO subscription VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -266,6 +273,13 @@ class AlertStore:
         alert = Alert(kind=TEST, key=f"{TEST}:{secrets.token_hex(8)}", data={})
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
+            (tests,) = connection.execute(
+                "SELECT count(*) FROM message WHERE subscription = ? AND kind = ?"
+                " AND created_s > ?",
+                (ident, TEST, wall_s - DAY_S),
+            ).fetchone()
+            if tests >= TESTS_MAX:
+                raise Conflict("it was tested several times today", hint="try again tomorrow")
             self._queue(connection, ident, subscription.target, alert, wall_s)
         return message_id(ident, alert.key)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from commonworks.errors import CommonworksError
+from commonworks.errors import CommonworksError, InvariantBroken
 from commonworks.explorer.alerts.delivery import (
     Letter,
     Outcome,
@@ -116,7 +116,12 @@ class AlertWorker:
     async def _deliver(self, message: Message) -> bool:
         store, attempts = self._desk.store, message.attempts + 1
         async with self._slots:
-            outcome = await self.attempt(message)
+            try:
+                outcome = await self.attempt(message)
+            except (InvariantBroken, asyncio.CancelledError):
+                raise
+            except Exception as error:  # one message that cannot be made keeps no other waiting
+                outcome = Outcome(sent=False, why=f"it could not be made ({type(error).__name__})")
         wall_s = self._desk.wall()
         if outcome.sent:
             await asyncio.to_thread(store.sent, message.ident, wall_s)

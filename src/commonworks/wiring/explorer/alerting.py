@@ -38,10 +38,11 @@ FOLDER: Final = "explorer"
 OTHERS: Final = 0o077
 
 
-def alert_desk(home: Home, *, listens_at: str) -> AlertDesk:
+def alert_desk(home: Home, *, listens_at: str, only_here: bool = False) -> AlertDesk:
     """Return the desk of a network's alerts.
 
-    Inputs: `listens_at` is the explorer's address unless the operator names a public one.
+    Inputs: `listens_at` is the explorer's address unless the operator names a public one;
+    `only_here`: nobody but this machine's own people reach it, so a demo's webhooks may be on it.
     Raises: InvalidInput for a setting that cannot be used, Unauthorized where others may read the
     mail server's password.
     """
@@ -49,7 +50,10 @@ def alert_desk(home: Home, *, listens_at: str) -> AlertDesk:
     return AlertDesk(
         store=AlertStore(folder / FILE),
         mail=_mail(folder),
-        reach=Reach(private=os.environ.get(PRIVATE_VARIABLE) == YES, loopback=home.is_demo()),
+        reach=Reach(
+            private=os.environ.get(PRIVATE_VARIABLE) == YES,
+            loopback=home.is_demo() and only_here,
+        ),
         public_url=_public_url(folder) or listens_at.rstrip("/"),
     )
 
