@@ -27,8 +27,8 @@ EXEMPT = {
 KERNEL = (
     "errors.py", "units.py", "policy.py", "events.py", "model.py", "ports.py", "canonical.py",
     "crypto", "statements", "translog", "resources/base.py", "resources/simulator.py", "settlement",
-    "gateway", "verifier", "agent", "relay", "explorer", "chain", "storage", "transport", "simulation",
-    "conformance",
+    "gateway", "verifier", "agent", "relay", "explorer", "chain", "storage", "transport",
+    "simulation", "conformance",
 )  # fmt: skip
 RESOURCE_WORDS = re.compile(
     r"\b(energy|kwh|[a-z_]*_wh|watts?|smart.?meters?|photovoltaic|feeders?|kilowatt\w*)\b",
