@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, update
 
 from commonworks.errors import Corrupt, NotFound
 from commonworks.explorer.index import schema
 from commonworks.explorer.models.proofs import PayoutProof, StatementProof
 from commonworks.explorer.proof_words import proof_words
 from commonworks.explorer.proofs import LeafChanges, PayoutTree, PayoutTrees
+from commonworks.explorer.queries import proofs as queries
 from commonworks.explorer.site import Site
 from commonworks.model import Total
 from commonworks.settlement import payout
 from commonworks.translog.tree import leaf_hash, verify_inclusion
+from commonworks.wiring.explorer import planting as wired
 from explorer_kit import account, client, digest, fill
 from proof_kit import (
     CLOSED,
@@ -224,11 +228,13 @@ def test_a_tree_grows_out_of_the_one_before_it() -> None:
 
     def changes(wanted: int, known: int) -> LeafChanges:
         asked.append(known)
-        old = states[known] if known >= 0 else {}
-        changed = {n for n, t in states[wanted].items() if old.get(n) != t}
+        whole = abs(known - wanted) > 3 or known < 0
+        old, new = {} if whole else states[known], states[wanted]
+        changed = {n for n in {*old, *new} if old.get(n) != new.get(n)}
         return LeafChanges(
+            whole=whole,
             before=[old[n] for n in changed if n in old],
-            after=[states[wanted][n] for n in changed],
+            after=[new[n] for n in changed if n in new],
         )
 
     trees = PayoutTrees()
@@ -239,6 +245,57 @@ def test_a_tree_grows_out_of_the_one_before_it() -> None:
     assert asked == [-1, 0, 0, 3]
     with pytest.raises(Corrupt):
         trees.tree(5, digest(5), lambda known: changes(5, known))
+
+
+@pytest.mark.parametrize("part", [0, 10**9], ids=["one by one", "all anew"])
+def test_any_known_tree_leads_to_any_other(
+    part: int, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "CHANGED_PART", part)
+    with site.engine.connect() as connection:
+        for known, wanted in product((0, 1), repeat=2):
+            trees = PayoutTrees()
+            for number in (known, wanted):
+                root = epoch(number).commitment.payout_root
+                assert len(queries.payout_tree(connection, trees, number, root)) == len(
+                    payouts(number)
+                )
+        far = queries.leaf_changes(connection, 0, 1)
+        assert far.whole == (part > 0)
+        if not far.whole:
+            before, after = set(payouts(0)), set(payouts(1))
+            assert (set(far.before), set(far.after)) == (before - after, after - before)
+
+
+@pytest.mark.anyio
+async def test_the_newest_tree_is_there_before_anybody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site, told, loop = proof_site(), list[str](), asyncio.get_running_loop()
+    built, troubled = asyncio.Event(), asyncio.Event()
+
+    def build(connection: Connection, trees: PayoutTrees) -> None:
+        queries.build_newest_tree(connection, trees)
+        loop.call_soon_threadsafe(built.set)
+
+    def trouble(line: str) -> None:
+        told.append(line)
+        troubled.set()
+
+    def asked(_known: int) -> LeafChanges:
+        raise AssertionError("it had to be built")
+
+    monkeypatch.setattr(wired, "build_newest_tree", build)
+    async with asyncio.timeout(60), wired.planting(site, trouble) as settled:
+        settled.set()
+        await built.wait()
+        root = epoch(1).commitment.payout_root
+        assert site.trees.tree(1, root, asked).root == root
+        with site.engine.begin() as connection:
+            connection.execute(update(schema.epoch).values(payout_root=digest(9)))
+        settled.set()
+        await troubled.wait()
+    assert "commonworks index rebuild" in told[0]
 
 
 # --- words and docs -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,7 +85,9 @@ async def _head(log: Log) -> tuple[str, Checkpoint]:
     data = await log.read(CHECKPOINT_PATH)
     if data is None:
         raise Unavailable("the log at hand has no checkpoint yet")
-    head = Checkpoint.decode(parse_note(data).text)  # says what is wrong with bytes that are no text
+    head = Checkpoint.decode(
+        parse_note(data).text
+    )  # says what is wrong with bytes that are no text
     return data.decode(), head
 
 
@@ -162,10 +164,12 @@ class PayoutTree:
 class LeafChanges:
     """What changed in the leaves between two epochs."""
 
-    before: Sequence[Total]
-    """Leaves that were replaced."""
-    after: Sequence[Total]
-    """Leaves in their place, and new ones."""
+    whole: bool
+    """`after` are all leaves, whatever was known: so much changed that a new start costs less."""
+    before: Iterable[Total]
+    """Leaves of the one that the other has not; read once."""
+    after: Iterable[Total]
+    """Leaves in their place, and new ones; read once."""
 
 
 Changes = Callable[[int], LeafChanges]
@@ -184,7 +188,7 @@ class PayoutTrees:
         self._trees: OrderedDict[tuple[int, bytes], PayoutTree] = OrderedDict()
 
     def tree(self, epoch: int, root: bytes, changes: Changes) -> PayoutTree:
-        """Return the tree of an epoch with this root, built from the nearest known before it.
+        """Return the tree of an epoch with this root, built from the nearest known.
 
         Raises: Corrupt when the leaves do not give the root.
         """
@@ -198,19 +202,18 @@ class PayoutTrees:
             return self._trees[key]
 
     def _build(self, epoch: int, root: bytes, changes: Changes) -> PayoutTree:
-        known = max((key for key in self._trees if key[0] < epoch), default=None)
-        if known is not None:
-            changed = changes(known[0])
-            leaves = set(self._trees[known].leaves())
+        known = min(self._trees, key=lambda key: abs(key[0] - epoch), default=None)
+        for start in (None,) if known is None else (known, None):
+            changed = changes(-1 if start is None else start[0])
+            leaves: set[bytes] = set()
+            if start is not None and not changed.whole:
+                leaves.update(self._trees[start].leaves())
             leaves.difference_update(leaf_hash(total) for total in changed.before)
             leaves.update(leaf_hash(total) for total in changed.after)
             tree = PayoutTree(leaves)
             if tree.root == root:
                 return tree
-        tree = PayoutTree(leaf_hash(total) for total in changes(-1).after)
-        if tree.root != root:
-            raise Corrupt(
-                f"the index's payouts of epoch {epoch} do not give the root that was finalised",
-                hint="rebuild it: commonworks index rebuild",
-            )
-        return tree
+        raise Corrupt(
+            f"the index's payouts of epoch {epoch} do not give the root that was finalised",
+            hint="rebuild it: commonworks index rebuild",
+        )

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from commonworks.explorer import cells
 from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
+from commonworks.explorer.proofs import PayoutTrees
 from commonworks.explorer.sessions import Door
 from commonworks.explorer.web.counts import Counts
 from commonworks.explorer.web.stream import Broadcast
@@ -90,6 +91,8 @@ class Site:
     """What happens, to whoever listens."""
     counts: Counts = field(default_factory=Counts)
     """Figures that change only with the index."""
+    trees: PayoutTrees = field(default_factory=PayoutTrees)
+    """Payout trees of the epochs that were asked for last."""
     turns: Turns = field(default_factory=Turns)
     """Who reads a log now."""
     hosts: Mapping[str, str] = field(default_factory=dict)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 
 from commonworks.explorer.models.proofs import PayoutProof, StatementProof
-from commonworks.explorer.proofs import PayoutTrees
 from commonworks.explorer.queries.proofs import payout_proof, statement_proof
 from commonworks.explorer.web.context import ConnDep, SiteDep
 from commonworks.explorer.web.model import (
@@ -19,18 +16,6 @@ from commonworks.explorer.web.model import (
 )
 
 router = APIRouter(tags=["proofs"])
-
-
-def trees_of(request: Request) -> PayoutTrees:
-    """Return the payout trees that the application keeps."""
-    state = request.app.state
-    if not hasattr(state, "payout_trees"):
-        state.payout_trees = PayoutTrees()
-    trees: PayoutTrees = state.payout_trees
-    return trees
-
-
-TreesDep = Annotated[PayoutTrees, Depends(trees_of)]
 
 
 @router.get("/proofs/receipt/{identity}", summary="Prove that a statement is in an anchored log")
@@ -46,12 +31,9 @@ async def receipt(site: SiteDep, connection: ConnDep, identity: HashText) -> Sta
 async def payout(
     site: SiteDep,
     connection: ConnDep,
-    trees: TreesDep,
     epoch: Number,
     asset: AddressText,
     account: AddressText,
 ) -> PayoutProof:
     """An account's leaf, its siblings, the epoch's commitment, and what a claim would pay now."""
-    return await payout_proof(
-        site, connection, trees, epoch, address_bytes(asset), address_bytes(account)
-    )
+    return await payout_proof(site, connection, epoch, address_bytes(asset), address_bytes(account))

@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from commonworks.crypto.hashes import keccak256
-from commonworks.explorer.api.proofs import TreesDep
 from commonworks.explorer.models.proofs import (
     AssetTotalRecord,
     ProvenLog,
@@ -91,14 +90,13 @@ async def payout(
     request: Request,
     site: SiteDep,
     connection: ConnDep,
-    trees: TreesDep,
     epoch: Number,
     asset: AddressText,
     account: AddressText,
 ) -> HTMLResponse:
     """Show the proof of an account's payout in an epoch."""
     document = await payout_proof(
-        site, connection, trees, epoch, address_bytes(asset), address_bytes(account)
+        site, connection, epoch, address_bytes(asset), address_bytes(account)
     )
     digest = _word(epoch)
     return render(

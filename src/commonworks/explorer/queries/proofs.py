@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, String, Subquery, and_, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    ScalarSelect,
+    String,
+    Subquery,
+    and_,
+    func,
+    select,
+    type_coerce,
+)
 
 from commonworks.errors import Corrupt, InvalidInput, NotFound, Unavailable
 from commonworks.explorer.index.schema import (
@@ -49,6 +60,10 @@ from commonworks.translog.tree import HASH_SIZE, leaf_hash, root_from_inclusion
 
 LOGS_MAX: Final = 200
 """Most gateways whose keys a page carries."""
+LEAVES_AT_ONCE: Final = 5_000
+"""Leaves of the payout tree read at a time."""
+CHANGED_PART: Final = 4
+"""A tree is made of another one where at most a fourth of its leaves changed between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,24 +297,40 @@ def payout_tree(connection: Connection, trees: PayoutTrees, number: int, root: b
 
 
 def leaf_changes(connection: Connection, known: int, number: int) -> LeafChanges:
-    """Return what differs between the leaves of epoch `known` (-1: none) and those of `number`."""
+    """Return what differs between the leaves of epoch `known` (-1: none) and those of `number`.
+
+    All leaves where so much changed between the two that a new start costs less.
+    """
     low, high = sorted((known, number))
-    changed = (
-        select(payout.c.asset, payout.c.account)
-        .where(payout.c.epoch > low, payout.c.epoch <= high)
-        .distinct()
-        .subquery()
-    )
+    between = and_(payout.c.epoch > low, payout.c.epoch <= high)
+    if known < 0 or _is_much(connection, between, high):
+        newest = (
+            select(payout.c.asset, payout.c.account, func.max(payout.c.epoch).label("epoch"))
+            .where(payout.c.epoch <= number)
+            .group_by(payout.c.asset, payout.c.account)
+            .subquery()
+        )
+        every = _leaves(connection, newest, newest.c.epoch)
+        return LeafChanges(whole=True, before=(), after=every)
+    changed = select(payout.c.asset, payout.c.account).where(between).distinct().subquery()
     return LeafChanges(
-        before=_leaves_at(connection, changed, known) if known >= 0 else (),
-        after=_leaves_at(connection, changed, number),
+        whole=False,
+        before=_leaves(connection, changed, _newest_of(changed, known)),
+        after=_leaves(connection, changed, _newest_of(changed, number)),
     )
 
 
-def _leaves_at(connection: Connection, keys: Subquery, number: int) -> Sequence[Total]:
-    """Return an epoch's leaves of these keys (asset, account), as far as they were there."""
+def _is_much(connection: Connection, between: ColumnElement[bool], high: int) -> bool:
+    """Tell whether more leaves changed between two epochs than are worth looking up one by one."""
+    many = connection.execute(select(func.count()).select_from(payout).where(between)).scalar_one()
+    leaves = connection.execute(select(epoch.c.leaves).where(epoch.c.epoch == high)).scalar()
+    return many * CHANGED_PART > (leaves or 0)
+
+
+def _newest_of(keys: Subquery, number: int) -> ScalarSelect[int]:
+    """Return the epoch that changed a leaf last, up to `number`."""
     older = payout.alias()
-    newest = (
+    return (
         select(func.max(older.c.epoch))
         .where(
             older.c.asset == keys.c.asset,
@@ -308,18 +339,34 @@ def _leaves_at(connection: Connection, keys: Subquery, number: int) -> Sequence[
         )
         .scalar_subquery()
     )
+
+
+def _leaves(connection: Connection, keys: Subquery, number: ColumnElement[int]) -> Iterator[Total]:
+    """Yield the leaves of these keys (asset, account) that epoch `number` changed."""
     same = and_(
         payout.c.asset == keys.c.asset,
         payout.c.account == keys.c.account,
-        payout.c.epoch == newest,
+        payout.c.epoch == number,
     )
     # As digits: a column type that decodes each of half a million values costs a second.
     digits = [type_coerce(column, String) for column in (payout.c.earned, payout.c.spent)]
     rows = connection.execute(select(payout.c.asset, payout.c.account, *digits).join(keys, same))
-    return [
-        Total(asset=asset, account=account, earned=int(earned), spent=int(spent))
-        for asset, account, earned, spent in rows
-    ]
+    for part in rows.partitions(LEAVES_AT_ONCE):
+        for asset, account, earned, spent in part:
+            yield Total(asset=asset, account=account, earned=int(earned), spent=int(spent))
+
+
+def build_newest_tree(connection: Connection, trees: PayoutTrees) -> None:
+    """Build the payout tree of the newest settled epoch, so that nobody waits for it."""
+    newest = (
+        select(epoch.c.epoch, epoch.c.payout_root)
+        .where(epoch.c.statements.is_not(None))
+        .order_by(epoch.c.epoch.desc())
+        .limit(1)
+    )
+    row = connection.execute(newest).first()
+    if row is not None:
+        payout_tree(connection, trees, row.epoch, row.payout_root)
 
 
 def claimed_by(connection: Connection, asset: bytes, account: bytes) -> int:
@@ -382,7 +429,6 @@ async def statement_proof(site: Site, connection: Connection, identity: bytes) -
 async def payout_proof(
     site: Site,
     connection: Connection,
-    trees: PayoutTrees,
     number: int,
     asset: bytes,
     account: bytes,
@@ -396,7 +442,7 @@ async def payout_proof(
     if leaf is None:
         raise NotFound(f"the account has no leaf in the payout tree of epoch {number}")
     root = bytes.fromhex(finality.commitment.payout_root[2:])
-    tree = await asyncio.to_thread(payout_tree, connection, trees, number, root)
+    tree = await asyncio.to_thread(payout_tree, connection, site.trees, number, root)
     return PayoutProof(
         format=PAYOUT_FORMAT,
         network=network_parts(site),

@@ -28,6 +28,7 @@ from commonworks.wiring.explorer.backtests import backtests_of
 from commonworks.wiring.explorer.council import ChainCouncil
 from commonworks.wiring.explorer.desk import ChainDesk
 from commonworks.wiring.explorer.ledger import ChainLedger
+from commonworks.wiring.explorer.planting import planting
 from commonworks.wiring.explorer.site import Adapters, folder_of, index_of, site_for
 from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.founding import free_port
@@ -71,6 +72,9 @@ async def run_explorer(
         stack.callback(_lock(folder).close)
         engine = open_index(index_of(session.home))
         stack.callback(engine.dispose)
+        # Readers have their own: whoever could write would hold the follower and each other up.
+        reading = open_index(index_of(session.home), read_only=True)
+        stack.callback(reading.dispose)
         port = place.port if place.port is not None else free_port(folder / PORT)
         chain = session.client()
         stack.push_async_callback(chain.close)
@@ -82,7 +86,7 @@ async def run_explorer(
         stack.push_async_callback(backtests.close)
         site = site_for(
             session,
-            engine,
+            reading,
             Adapters(
                 archive=archive,
                 ledger=ChainLedger(endpoints, session.deployment),
@@ -106,12 +110,14 @@ async def run_explorer(
             publish=site.broadcast.publish,
         )
         url = await _serve(stack, site, place, port, may_move=place.port is None)
-        site.alerts = alert_desk(session.home, listens_at=url)
+        here = place.host in ("127.0.0.1", "::1", "localhost") and not place.hosts
+        site.alerts = alert_desk(session.home, listens_at=url, only_here=here)
         told = _Told(on_trouble)
+        trees = await stack.enter_async_context(planting(site, told.line))
         await stack.enter_async_context(
             telling(site, site.alerts, told.line, lambda: _head_of(follower))
         )
-        await stack.enter_async_context(_following(session, follower, told))
+        await stack.enter_async_context(_following(session, follower, told, trees))
         stack.callback(site.broadcast.close)
         yield url
 
@@ -178,8 +184,10 @@ class _Told:
 
 
 @asynccontextmanager
-async def _following(session: Session, follower: Follower, told: _Told) -> AsyncIterator[None]:
-    task = asyncio.create_task(_follow(session, follower, told))
+async def _following(
+    session: Session, follower: Follower, told: _Told, trees: asyncio.Event
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(_follow(session, follower, told, trees))
     try:
         yield
     finally:
@@ -188,13 +196,16 @@ async def _following(session: Session, follower: Follower, told: _Told) -> Async
             await task
 
 
-async def _follow(session: Session, follower: Follower, told: _Told) -> None:
+async def _follow(session: Session, follower: Follower, told: _Told, trees: asyncio.Event) -> None:
     """Follow until cancelled; what ends it is told, and the pages stay as they are."""
+    trees.set()  # of what was settled before
 
     async def pause(wait_s: float) -> None:
         step = follower.last
         for trouble in step.troubles if step is not None else ():
             told.line(f"explorer, {trouble.what}: {trouble.error}")
+        if step is not None and step.epochs:
+            trees.set()
         head = step.head if step is not None else None
         if head is not None and session.embedded is None and isinstance(session.clock, ReplayClock):
             session.clock.set(head.time)  # a demo's time is its chain's, whoever runs that
