@@ -276,6 +276,18 @@ def test_a_new_owner_sees_nothing_of_the_time_before(
     spans = get(web, "/devices/1/spans")["items"]
     # spans of 00:15 and 00:00 in epoch 1; it became hers one second after a quarter past
     assert [one["claimed"] for one in spans] == [None, None]
+    for epoch in (1, 2):
+        fill(
+            site.engine,
+            schema.payment,
+            {
+                "epoch": epoch, "number": 90, "resource": SEALED, "payer": EVE, "payee": BOB,
+                "amount": 7, "purpose": "sale", "device": 1,
+            },
+        )  # fmt: skip
+    payments = get(web, "/devices/1/payments")["items"]
+    others = [one["epoch"] for one in payments if one["number"] == 90]
+    assert others == [2]  # of the epoch in which it changed hands only what she paid or got
 
 
 def test_lists_of_a_device_page_through(web: TestClient) -> None:

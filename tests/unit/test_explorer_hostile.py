@@ -26,6 +26,7 @@ from commonworks.explorer.alerts.rules import Channel, Kind
 from commonworks.explorer.alerts.store import TESTS_MAX, AlertStore, Baseline, Message
 from commonworks.explorer.alerts.worker import AlertWorker
 from commonworks.explorer.index.logs import LogReader
+from commonworks.explorer.sessions import Door, Session
 from commonworks.explorer.web.i18n import Languages
 from commonworks.explorer.web.nesting import DEPTH_MAX, Nesting
 from commonworks.explorer.web.turns import ALL_MAX, LOG_MAX, Turns
@@ -41,10 +42,12 @@ from commonworks.translog.tiles import (
 )
 from commonworks.translog.tree import leaf_hash
 from commonworks.transport import server
+from commonworks.wiring.backup import back_up
 from commonworks.wiring.evidence import open_evidence
 from commonworks.wiring.explorer.alerting import alert_desk
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
 from commonworks.wiring.explorer.council import DOES_MAX, brief
+from commonworks.wiring.explorer.desk import _shown as titled
 from commonworks.wiring.home import Home
 
 JSON = {"content-type": "application/json"}
@@ -363,3 +366,35 @@ def test_a_message_that_cannot_be_made_keeps_no_other_waiting(
     assert asyncio.run(worker.send()) == 1
     assert store.is_sent(fine)
     assert not store.is_sent(broken)
+
+
+# --- words, sessions, files -----------------------------------------------------------------------
+
+
+def test_a_title_is_one_line_where_somebody_signs() -> None:
+    shown = titled("Vote”\r\n\u202e for " + "x" * 1_000_000)
+    assert len(shown) <= 80
+    assert shown.isprintable()
+
+
+def test_whoever_goes_can_go_however_many_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commonworks.explorer.sessions.USED_MAX", 3)
+    door = Door(now=lambda: 1_000)
+    for _ in range(3):
+        door.take(door.nonce())
+    with pytest.raises(Unavailable):
+        door.take(door.nonce())
+    session = Session(account=kit.account(1), expires_at=2_000, token=bytes(8))
+    assert not door.ended(session)
+    door.end(session)
+    assert door.ended(session)
+
+
+def test_a_backup_is_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Home, "exists", lambda _: True)
+    home = Home(path=tmp_path / "net")
+    (home.path / "explorer").mkdir(parents=True)
+    (home.path / "explorer" / "smtp-url").write_text("smtp://user:password@host")
+    target = tmp_path / "backup.tar.gz"
+    back_up(home, target, lambda *_: None)
+    assert target.stat().st_mode & 0o777 == 0o600

@@ -44,6 +44,8 @@ def back_up(home: Home, target: Path, progress: Callable[[int, int], None]) -> i
     digests: dict[str, str] = {}
     partial = target.with_name(f".{target.name}.part")
     try:
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)  # keys, passwords and people's addresses are in it
         with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
             for number, path in enumerate(files, start=1):
                 name = path.relative_to(home.path).as_posix()

@@ -81,7 +81,8 @@ def payments_of(
     """Return payments for a device that the reader may see, the newest first.
 
     Guarantees: of a `members` resource only those that the reader pays or gets, or of epochs in
-    which the reader owned the device. Raises: NotFound, InvalidInput for a cursor that is none.
+    all of which the reader owned the device.
+    Raises: NotFound, InvalidInput for a cursor that is none.
     """
     record = device_record(connection, number)
     query = (
@@ -96,8 +97,10 @@ def payments_of(
             return Page[PaymentRow](items=[], next=None)
         concerned = or_(payment.c.payer == viewer, payment.c.payee == viewer)
         if viewer == record.owner:
-            first_epoch = owned_since(connection, site, record)[1]
-            concerned = or_(concerned, payment.c.epoch >= first_epoch)
+            since, first_epoch = owned_since(connection, site, record)
+            # the epoch in which it changed hands was the former owner's in part, or in whole
+            own = payment.c.epoch > first_epoch if since else payment.c.epoch >= first_epoch
+            concerned = or_(concerned, own)
         query = query.where(concerned)
     where = decode_cursor(cursor, int, int)
     if where is not None:

@@ -31,6 +31,7 @@ from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable, require
 from commonworks.explorer.ports import Archive, Prepared
 from commonworks.explorer.web.i18n import gettext
+from commonworks.explorer.web.plain_text import one_line
 from commonworks.ports import Clock
 from commonworks.units import WEI_DECIMALS
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
@@ -46,6 +47,8 @@ DEADLINE_S: Final = 600
 
 SLIPPAGE: Final = "0.5"
 """How much worse than the quote a price may get, in percent, unless said otherwise."""
+TITLE_MAX: Final = 80
+"""Longest title of a proposal that is repeated."""
 SLIPPAGE_MAX_PPM: Final = 500_000
 
 KEY_BYTES: Final[Mapping[int, Algorithm]] = {32: Algorithm.EDDSA, 64: Algorithm.ES256}
@@ -301,7 +304,7 @@ class ChainDesk:
         found = tuple(self._book.proposals.values())
         for one in found:
             self._names[one.proposal] = gettext(
-                "proposal %(number)s, “%(title)s”", number=one.number, title=one.title
+                "proposal %(number)s, “%(title)s”", number=one.number, title=_shown(one.title)
             )
         return find_proposal(found, str(number))
 
@@ -378,6 +381,12 @@ class ChainDesk:
         """Return the time that the next block will not be far from."""
         block = await self._endpoints.run(lambda endpoint: endpoint.block("latest"))
         return max(self._clock.now(), int_of(block["timestamp"]))
+
+
+def _shown(title: str) -> str:
+    """Return a stranger's title for a sentence that is read before signing: one line, no more."""
+    text = one_line(title)
+    return text if len(text) <= TITLE_MAX else text[: TITLE_MAX - 1] + "…"
 
 
 def _raw(call: Call) -> RawCall:
