@@ -24,9 +24,10 @@ from schemathesis.core.failures import FailureGroup
 
 from commonworks.crypto.hashes import sha256
 from commonworks.explorer.app import API, SLICES, build_app
+from commonworks.explorer.ports import PriceNow
 from commonworks.explorer.site import Site
 from commonworks.explorer.web import errors
-from explorer_kit import MANY, make_site
+from explorer_kit import MANY, Told, make_site
 from explorer_rows import ANNA, Tried, full_site, plain, routes, samples, signed_in
 from proof_kit import proof_site
 
@@ -154,6 +155,15 @@ def test_a_network_whose_proofs_can_be_computed(provable: Any, path: str) -> Non
 @pytest.mark.parametrize("path", paths())
 def test_a_network_without_a_past(empty: Any, path: str) -> None:
     hold(empty, path)
+
+
+def test_an_answer_that_breaks_the_contract_would_be_seen() -> None:
+    class Lying(Told):
+        async def sale(self, amount_in: int) -> Any:
+            return PriceNow(amount_in=amount_in, amount_out="a lot")  # type: ignore[arg-type]
+
+    with pytest.raises(pytest.fail.Exception, match="Server error"):
+        hold(loaded(make_site(Lying())), f"{API}/quote")
 
 
 def test_the_schema_names_every_path_once(full: Any) -> None:
