@@ -10,6 +10,11 @@ import pytest
 from command_line import commonworks
 from street import Street
 
+from commonworks.explorer.index.engine import open_index
+from commonworks.wiring.explorer.site import index_of
+from commonworks.wiring.home import Home
+from index_story import rows_of
+
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
@@ -35,6 +40,35 @@ def test_a_network_comes_back_and_can_be_audited(
     assert {oct(path.stat().st_mode & 0o777) for path in keys} == {"0o600"}
     again = commonworks("restore", backup, "--home", home)
     assert "not empty" in again.refused(4)
+
+
+def test_what_follows_from_chain_and_logs_is_not_in_it(street: Street, tmp_path: Path) -> None:
+    home, file = street.copy(tmp_path / "home"), tmp_path / "street.tar.gz"
+    commonworks("index", "rebuild", "--home", home).ok()
+    alerts = ("alerts", "add", "--account", "farm-1", "--webhook", "https://example.org/hook")
+    commonworks(*alerts, "--home", home).ok()
+    kept = home / "explorer" / "secret"
+    kept.write_bytes(bytes(range(32)))
+    (home / "explorer" / "index.sqlite-wal").touch()
+    (home / "explorer" / "rebuilding" / "index.sqlite").touch()
+    before = _rows(home)
+    commonworks("backup", file, "--home", home).ok()
+    back = tmp_path / "back"
+    commonworks("restore", file, "--home", back).ok()
+    there = {path.name for path in (back / "explorer").rglob("*") if path.is_file()}
+    assert not [name for name in there if name.startswith("index")]
+    assert (back / "explorer" / "secret").read_bytes() == bytes(range(32))
+    assert "example.org" in commonworks("alerts", "list", "--home", back).ok().out
+    commonworks("index", "rebuild", "--home", back).ok()
+    assert _rows(back) == before
+
+
+def _rows(home: Path) -> object:
+    engine = open_index(index_of(Home(path=home)), read_only=True)
+    try:
+        return rows_of(engine)
+    finally:
+        engine.dispose()
 
 
 def test_a_backup_is_not_written_over(backup: Path, home: Path) -> None:

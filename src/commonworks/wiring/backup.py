@@ -7,6 +7,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -19,11 +20,17 @@ INDEX: Final = "backup.json"
 FORMAT: Final = "commonworks backup/1"
 SKIPPED: Final = frozenset({"endpoint.json", "lock", ".lock"})
 """Files that speak of a running process, not of the network."""
+DERIVED: Final = ("explorer/index.sqlite*", "explorer/rebuilding/*")
+"""What chain and logs give again: `commonworks index rebuild`, or the explorer as it starts. What
+else is in that folder cannot be derived: who wants to be told what, and what signs sessions."""
 
 
 def _files(root: Path) -> Iterator[Path]:
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.name not in SKIPPED:
+        if not path.is_file() or path.is_symlink() or path.name in SKIPPED:
+            continue
+        name = path.relative_to(root).as_posix()
+        if not any(fnmatchcase(name, pattern) for pattern in DERIVED):
             yield path
 
 
