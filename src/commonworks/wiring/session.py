@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from eth_account.signers.local import LocalAccount
 
@@ -29,7 +30,7 @@ from commonworks.settlement.epochs import ChainView
 from commonworks.translog.notes import NoteKey, note_key
 from commonworks.wiring.clocks import ReplayClock, SystemClock
 from commonworks.wiring.discover import installed_rules_hash, select_resources
-from commonworks.wiring.home import Home
+from commonworks.wiring.home import Home, write_durably
 
 EMBEDDED_CHAIN_ID: Final = 31_337
 """Chain id of embedded chains: what development chains use, so that wallets warn."""
@@ -39,6 +40,9 @@ BEFORE_GENESIS_S: Final = 86_400
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
 """Root of a checkout, where npm put the embedded chain."""
+
+PORT: Final = "port"
+"""File in the chain's folder that remembers where it was served."""
 
 Progress = Callable[[str], None]
 
@@ -90,7 +94,11 @@ def chain_config(manifest: Manifest) -> ChainConfig:
 async def open_chain(
     home: Home, manifest: Manifest, clock: Clock, progress: Progress
 ) -> AsyncIterator[tuple[tuple[str, ...], EmbeddedChain | None]]:
-    """Yield the chain's endpoints; start the embedded chain when nobody runs it yet."""
+    """Yield the chain's endpoints; start the embedded chain when nobody runs it yet.
+
+    It comes back where it was, for those who were told its endpoint: wallets, newcomers, an
+    explorer beside it. Where somebody else sits there by now, it moves.
+    """
     if manifest.place is not None and manifest.place.endpoints:
         yield manifest.place.endpoints, None
         return
@@ -103,10 +111,38 @@ async def open_chain(
         progress(f"embedded chain: {done} of {total} blocks replayed")
 
     anvil = find_anvil(PROJECT)
-    async with EmbeddedChain.open(
-        home.chain, anvil, config=chain_config(manifest), now=clock.now, progress=replayed
-    ) as chain:
+
+    def embedded(port: int) -> AbstractAsyncContextManager[EmbeddedChain]:
+        return EmbeddedChain.open(
+            home.chain,
+            anvil,
+            config=chain_config(manifest),
+            now=clock.now,
+            port=port,
+            progress=replayed,
+        )
+
+    known = _known_port(home)
+    async with AsyncExitStack() as stack:
+        try:
+            chain = await stack.enter_async_context(embedded(known))
+        except Conflict:
+            if not known:
+                raise
+            chain = await stack.enter_async_context(embedded(0))
+        port = urlsplit(chain.endpoint).port
+        if port != known:
+            write_durably(home.chain / PORT, f"{port}\n".encode())
         yield (chain.endpoint,), chain
+
+
+def _known_port(home: Home) -> int:
+    """Return where the embedded chain was served last, 0 where that is not known."""
+    try:
+        text = (home.chain / PORT).read_text().strip()
+    except (OSError, ValueError):
+        return 0
+    return int(text) if text.isascii() and text.isdecimal() and int(text) < 1 << 16 else 0
 
 
 @asynccontextmanager
