@@ -27,6 +27,7 @@ from commonworks.settlement import payout
 from commonworks.translog.tree import leaf_hash, verify_inclusion
 from commonworks.wiring.explorer import planting as wired
 from explorer_kit import account, client, digest, fill
+from gateway_kit import asynchronous
 from proof_kit import (
     CLOSED,
     ENTRIES,
@@ -267,7 +268,7 @@ def test_any_known_tree_leads_to_any_other(
             assert (set(far.before), set(far.after)) == (before - after, after - before)
 
 
-@pytest.mark.anyio
+@asynchronous
 async def test_the_newest_tree_is_there_before_anybody_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
