@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,10 +33,13 @@ from commonworks.wiring.explorer.planting import planting
 from commonworks.wiring.explorer.site import Adapters, folder_of, index_of, site_for
 from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.founding import free_port
+from commonworks.wiring.home import write_durably
 from commonworks.wiring.session import Session
 
 PORT: Final = "port"
 """File that remembers where this network's explorer listens."""
+ENDPOINT: Final = "endpoint.json"
+"""File that says where the one that runs now is reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,9 @@ async def run_explorer(
         )
         url = await _serve(stack, site, place, port, may_move=place.port is None)
         here = place.host in ("127.0.0.1", "::1", "localhost") and not place.hosts
+        told_in = folder / ENDPOINT
+        write_durably(told_in, json.dumps({"url": url}).encode())
+        stack.callback(told_in.unlink, missing_ok=True)
         site.alerts = alert_desk(session.home, listens_at=url, only_here=here)
         told = _Told(on_trouble)
         trees = await stack.enter_async_context(planting(site, told.line))
@@ -145,15 +152,24 @@ def _desk(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk
 
 
 def _lock(folder: Path) -> FileStore:
+    place = folder / ENDPOINT
     try:
-        return FileStore(folder, exclusive=True)
+        lock = FileStore(folder, exclusive=True)
     except Conflict:
-        known = folder / PORT
-        at = f" at port {known.read_text().strip()}" if known.exists() else ""
         raise Conflict(
-            f"an explorer of this network runs already{at}",
+            f"an explorer of this network runs already{_at(place)}",
             hint="open that one, or stop the process that runs it",
         ) from None
+    place.unlink(missing_ok=True)  # of one that was killed
+    return lock
+
+
+def _at(place: Path) -> str:
+    """Return where the explorer that has the lock is, as far as it said so yet."""
+    try:
+        return f" at {json.loads(place.read_bytes())['url']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 async def _serve(
