@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from sqlalchemy import Engine
 
-from commonworks.errors import Conflict, Corrupt, NotFound, Unavailable
+from commonworks.errors import Corrupt, NotFound, Unavailable
 from commonworks.explorer.index import follow
 from commonworks.explorer.index.engine import open_index
 from commonworks.explorer.index.follow import Follower
@@ -243,14 +243,20 @@ async def test_an_index_that_is_gone_is_one_clear_error(
 
 
 @asynchronous
-async def test_another_chain_is_not_followed(story: History, engine: Engine) -> None:
+async def test_a_chain_that_is_behind_is_waited_for(story: History, engine: Engine) -> None:
     world = World(story=story)
     world.finish()
+    newest = world.block
     live = follower(engine, world)
     await live.step()
-    world.block = 3
-    with pytest.raises(Conflict, match="index rebuild"):
-        await live.run()
+    world.block = 3  # a lagging endpoint, or another chain
+    behind = await live.step()
+    assert behind.head is None
+    assert behind.blocks == 0
+    assert [trouble.what for trouble in behind.troubles] == ["chain"]
+    assert "index rebuild" in str(behind.troubles[0].error)
+    world.block = newest
+    assert (await live.step()).head is not None
 
 
 @asynchronous

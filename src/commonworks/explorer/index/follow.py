@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, func, select
 
 from commonworks.errors import (
     CommonworksError,
-    Conflict,
     Corrupt,
     InvariantBroken,
     NotFound,
@@ -152,8 +151,8 @@ class Follower:
 
         Inputs: `patience_s`, how long to wait for logs, real time; slower ones are read on beside
         the next steps. None: until every log was read.
-        Raises: NotFound when the index was deleted; Corrupt when it is damaged; Conflict when the
-        chain is not the one that it was read from; Unavailable when it cannot be written now.
+        Raises: NotFound when the index was deleted; Corrupt when it is damaged; Unavailable when
+        it cannot be written now.
         """
         step = self.last = Step()
         try:
@@ -173,7 +172,7 @@ class Follower:
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Follow until cancelled. Outages of chain, logs or disk pass; other errors end it.
 
-        Raises: NotFound when the index was deleted; Corrupt or Conflict when it cannot be trusted.
+        Raises: NotFound when the index was deleted; Corrupt when it cannot be trusted.
         """
         outage = _Pause()
         try:
@@ -213,9 +212,9 @@ class Follower:
         try:
             step.head = head = await self._chain.head()
             if done is not None and head.block < done:
-                raise Conflict(
+                raise Unavailable(  # an endpoint may lag behind the one that answered before
                     f"the chain ends at block {head.block}, the index has read to {done}",
-                    hint="if it is another chain: commonworks index rebuild",
+                    hint="if it stays so it is another chain: commonworks index rebuild",
                 )
             begun = first
             while first <= head.block:
