@@ -669,7 +669,7 @@ def test_the_stages_of_a_back_test_in_answer_and_page() -> None:
     assert (done.status_code, done.json()["stage"], done.json()["sealed"]) == (200, "done", False)
     assert [panel["symbol"] for panel in done.json()["panels"]] == ["tEUR", "CWT"]
     page = browser.get("/governance/1").text
-    assert "CWT more or less" in page
+    assert "Who would have had more or less, in CWT" in page
     assert "1.00" in page
     assert "too much" in page
 

@@ -286,6 +286,9 @@ def test_numbers_are_written_as_the_language_library_writes_them(
         with localcontext(prec=120):
             expected = format_decimal(units, locale=language)
         assert templating.number(units) == expected
+    for units, text in ((438_485, "0.43"), (45_678, "0.04567"), (999, "0.000999"), (7, "0.000007")):
+        expected = format_decimal(Decimal(text), format="0.##########", locale=language)
+        assert templating.amount(units, 6) == expected
     assert templating.amount(1, 18) == format_decimal(
         Decimal("1e-18"), format="0." + "0" * 18, locale=language
     )

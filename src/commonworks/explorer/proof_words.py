@@ -295,7 +295,7 @@ _OTHERS: Final[Mapping[str, str]] = MappingProxyType(
             "Your browser hands out its cryptography only over https or on the machine itself. "
             "Open this page that way, or run the command below."
         ),
-        "skipped": mark("Not checked here: {steps}."),
+        "skipped": mark("Not checked here: “{steps}”."),
         "details": mark("From these bytes"),
         "result": mark("Result"),
         "where": mark("Where: {where}"),

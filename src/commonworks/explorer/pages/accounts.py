@@ -31,7 +31,7 @@ from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
 from commonworks.explorer.web.i18n import gettext, language
 from commonworks.explorer.web.model import AddressText, address_bytes, address_text, party
 from commonworks.explorer.web.pagination import LIMIT_DEFAULT, CursorQuery
-from commonworks.explorer.web.templating import render
+from commonworks.explorer.web.templating import number, render
 
 router = APIRouter()
 
@@ -116,7 +116,8 @@ def _chart(rows: Sequence[EpochEarnings], shown: AccountDetail) -> dict[str, Any
                     "tone": place + 1,
                 }
             )
-    return {"kind": "bars", "at": [row.ends_at for row in ordered], "series": series}
+    names = [gettext("Epoch %(epoch)s", epoch=number(row.epoch)) for row in ordered]
+    return {"kind": "bars", "names": names, "series": series}
 
 
 @router.get("/accounts/{address}/statement.csv")

@@ -144,7 +144,7 @@ def _quality_chart(quality: Sequence[Quality]) -> dict[str, Any] | None:
     if not quality:
         return None
     return {
-        "kind": "line",
+        "kind": "bars",
         "names": [_epoch(one.epoch) for one in quality],
         "series": [
             {

@@ -15,7 +15,7 @@ from commonworks.explorer.web.context import ConnDep, SiteDep
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import AddressText, HashText, address_bytes, hash_bytes
 from commonworks.explorer.web.pagination import CursorQuery
-from commonworks.explorer.web.templating import amount, render
+from commonworks.explorer.web.templating import amount, number, render
 
 router: Final = APIRouter()
 
@@ -103,7 +103,7 @@ def lag_chart(duties: list[Duty]) -> dict[str, Any] | None:
     unit = gettext("minutes")
     return {
         "kind": "bars",
-        "names": [str(row.epoch) for row in rows],
+        "names": [gettext("Epoch %(epoch)s", epoch=number(row.epoch)) for row in rows],
         "series": [
             {
                 "label": gettext("confirmed, after its end"),

@@ -191,7 +191,11 @@ def _by_reason(device: int, status: Status, reasons: Sequence[DeviceReason]) -> 
         Advice(
             code=one.reason.code,
             title=one.reason.title,
-            text=f"{one.reason.meaning} {one.reason.advice}".strip(),
+            text=gettext(
+                "%(meaning)s What to do: %(advice)s",
+                meaning=one.reason.meaning,
+                advice=one.reason.advice,
+            ),
             command=None,
             link=f"/statements?device={device}&reason={one.reason.code}"
             if one.statements

@@ -262,5 +262,9 @@ def series_chart(series: ResourceSeries, marked: int) -> Chart:
                 values=[shifted(int(point.value), column.scale) for point in series.points],
             )
         ],
-        marks=[ChartMark(name=names[marked], label=names[marked])] if marked in names else [],
+        marks=[
+            ChartMark(name=names[epoch], label=gettext("shown above"))
+            for epoch in names
+            if epoch == marked
+        ],
     )

@@ -106,6 +106,12 @@ def of_request(request: Request, error: Any) -> Response:
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['place']}: {one['problem']}" for one in wrong)
+    if not wants_document(request):
+        names = dict.fromkeys(one["place"].rpartition(".")[2] for one in wrong)
+        detail = gettext(
+            "A value in the address or in a form is not one that fits here: %(names)s.",
+            names=", ".join(names),
+        )
     return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail[:2_000], errors=wrong)
 
 

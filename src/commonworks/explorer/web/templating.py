@@ -30,7 +30,7 @@ PPM_PERCENT: Final = 10_000
 """Parts per million in a percent."""
 
 SIGNIFICANT: Final = 4
-"""Significant digits of what is less than one whole."""
+"""Significant digits of what would be shown with one or none."""
 
 PRECISION: Final = 120
 """Digits of decimal arithmetic: 256 bits with all their places fit."""
@@ -75,15 +75,15 @@ def _marks(language: str) -> tuple[str, str] | None:
 def amount(value: int | str | None, decimals: int, digits: int = 2) -> str:
     """Return smallest units as whole ones, cut off after `digits` places.
 
-    What is less than one whole is shown with its first significant digits, so that little is not
-    nothing.
+    What that would leave one digit of, or none, is shown with its first significant ones, so that
+    little is not nothing; everything else in a column ends at the same place.
     """
     if value is None:
         return "–"
     with localcontext(prec=PRECISION):
         whole = Decimal(int(value)).scaleb(-decimals)
         least = places = min(digits, decimals)
-        if whole and abs(whole) < 1:
+        if whole and abs(whole) < 1 and least + whole.adjusted() < 1:
             places = min(decimals, max(least, SIGNIFICANT - 1 - whole.adjusted()))
         shown = whole.quantize(Decimal(1).scaleb(-places), rounding=ROUND_DOWN)
         return _decimal(shown, least, places)

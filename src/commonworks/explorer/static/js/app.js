@@ -1,6 +1,8 @@
 // What every page does with a script: local times, copying, light and dark.
 
 const PAGE = document.documentElement.lang || "en";
+const COLUMNS_MANY = 4;
+const LINE_LONG = 34;
 
 /** The reader's own form of the page's language: British dates for a British reader. */
 export const LANGUAGE = navigator.languages.find((tag) => tag.split("-")[0] === PAGE) ?? PAGE;
@@ -37,6 +39,45 @@ export function copying(root = document) {
   }
 }
 
+/** Give every cell of a table of many columns its heading: on a phone its rows become blocks. */
+export function stacking(root = document) {
+  for (const table of root.querySelectorAll(".scroll > table:not(.stacked)")) {
+    const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+    if (heads.length < COLUMNS_MANY && !table.classList.contains("stack")) continue;
+    if (table.closest("details")) continue;
+    table.classList.add("stacked");
+    // blocks would hide from a screen reader that this is a table
+    table.setAttribute("role", "table");
+    for (const part of table.querySelectorAll("thead, tbody")) part.setAttribute("role", "rowgroup");
+    for (const row of table.rows) {
+      row.setAttribute("role", "row");
+      [...row.cells].forEach((cell, place) => headed(cell, place, heads[place]));
+    }
+  }
+}
+
+/** Say what a cell is, and under which heading; mark what is empty and what needs a line. */
+function headed(cell, place, column) {
+  if (cell.closest("thead")) {
+    cell.setAttribute("role", "columnheader");
+    return;
+  }
+  cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
+  if (cell.tagName === "TH" || !column) return;
+  const said = cell.textContent.trim();
+  cell.classList.toggle("blank", said === "" || said === "–");
+  cell.classList.toggle("full", said.length > LINE_LONG);
+  // the first cell is the row's name, unless it is a mere number
+  const named = place > 0 || cell.classList.contains("num");
+  if (named && !("plain" in column.dataset)) cell.dataset.label = column.textContent.trim();
+}
+
+/** Bring the tab of this page into view where not all of them fit. */
+function tabs() {
+  const here = document.querySelector(".tabs [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 24;
+}
+
 function theme() {
   let kept = null;
   try { kept = localStorage.getItem("theme"); } catch { /* storage is switched off */ }
@@ -58,3 +99,5 @@ function theme() {
 theme();
 localTimes();
 copying();
+stacking();
+tabs();

@@ -21,9 +21,12 @@
 //
 // No inline style is ever written as text, nothing is evaluated: it works under a strict policy.
 
-const LANGUAGE = document.documentElement.lang || "en";
+import { LANGUAGE } from "./app.js";
+
 const NARROW = 520;
 const DAY_MS = 86_400_000;
+const NAMES_FLAT = 4;
+const NAMES_ALL = 10;
 const FLOW_ROW_PX = 40;
 const FLOW_ROWS_PLAIN = 8;
 const TONES = 6;
@@ -128,7 +131,11 @@ function xAxis(spec, look, narrow) {
   };
   const label = { color: look.soft, hideOverlap: true, fontSize: narrow ? 11 : 12 };
   if (named(spec)) {
-    const axisLabel = { ...label, overflow: "truncate", width: narrow ? 64 : 110 };
+    const turned = narrow && spec.names.length > NAMES_FLAT;
+    const axisLabel = {
+      ...label, overflow: "truncate", width: turned ? 76 : narrow ? 64 : 110,
+      rotate: turned ? 42 : 0, ...(spec.names.length <= NAMES_ALL ? { interval: 0 } : {}),
+    };
     return { type: "category", data: spec.names, ...shared, axisLabel };
   }
   return {

@@ -1,6 +1,6 @@
 // Proposals: the progress of a back-test, the vote as it goes on, and pictures.
 import { draw } from "./charts.js";
-import { copying, localTimes } from "./app.js";
+import { copying, localTimes, stacking } from "./app.js";
 import { live } from "./live.js";
 
 const AGAIN_MS = 2000;
@@ -24,6 +24,7 @@ function replace(page, selector) {
   old.replaceChildren(...made.childNodes);
   localTimes(old);
   copying(old);
+  stacking(old);
 }
 
 const stateOf = (page) => page.querySelector("[data-state]")?.dataset.state;

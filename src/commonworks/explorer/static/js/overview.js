@@ -1,7 +1,7 @@
 // The overview as it changes: figures, the running epoch, newest epochs, the newest entries.
 
 import { follow } from "./activity.js";
-import { localTimes } from "./app.js";
+import { localTimes, stacking } from "./app.js";
 
 function renew(page) {
   for (const part of document.querySelectorAll("[data-fresh]")) {
@@ -9,6 +9,7 @@ function renew(page) {
     if (!fresh || part.contains(document.activeElement)) continue;
     part.replaceChildren(...document.importNode(fresh, true).childNodes);
     localTimes(part);
+    stacking(part);
   }
 }
 
