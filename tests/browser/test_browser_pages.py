@@ -108,3 +108,17 @@ def axe(opened: Visit) -> list[str]:
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"][:3]
     ]
+
+
+def test_rows_of_many_columns_are_blocks_on_a_phone(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    """Nothing of a row is beyond the edge, each value says its heading, and it stays a table."""
+    page = visit(viewport=NARROW).page
+    for path in ("/", "/devices", "/epochs"):
+        page.goto(shown.url + path)
+        table = page.locator("table.stacked").first
+        frame = table.locator("xpath=..")
+        assert frame.evaluate("part => part.scrollWidth <= part.clientWidth"), path
+        assert table.locator("tbody td[data-label='Statements']").count() > 0
+        assert page.get_by_role("row").count() > 1

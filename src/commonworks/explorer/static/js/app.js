@@ -63,8 +63,12 @@ function headed(cell, place, column) {
     return;
   }
   cell.setAttribute("role", cell.tagName === "TH" ? "rowheader" : "cell");
-  if (cell.tagName === "TH" || !column) return;
+  if (!column) return;
   const said = cell.textContent.trim();
+  if (cell.tagName === "TH") {
+    if (/^[\d.,\s]+$/.test(said)) cell.dataset.label = column.textContent.trim();
+    return;
+  }
   cell.classList.toggle("blank", said === "" || said === "–");
   cell.classList.toggle("full", said.length > LINE_LONG);
   // the first cell is the row's name, unless it is a mere number
