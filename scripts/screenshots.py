@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -62,6 +63,8 @@ def demo() -> Iterator[str]:
                 url = _url(process)
                 votes = ("--as", "farm-1", "--reason", "Safer lines for all of us.")
                 run_to_end("proposal", "vote", "1", "for", *votes, "--home", f"{folder}/street")
+                while get(f"{url}/api/v1/governance/1/backtest")["state"] in ("waiting", "running"):
+                    time.sleep(1)
                 yield url
             finally:
                 process.terminate()

@@ -83,10 +83,7 @@ function tabs() {
 }
 
 function theme() {
-  let kept = null;
-  try { kept = localStorage.getItem("theme"); } catch { /* storage is switched off */ }
-  const root = document.documentElement;
-  if (kept === "light" || kept === "dark") root.dataset.theme = kept;
+  const root = document.documentElement; // js/theme.js has set what the reader chose before
   const button = document.querySelector("[data-theme-toggle]");
   if (!button) return;
   button.hidden = false;
