@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-import httpx
+import httpx2 as httpx
 from eth_utils.address import to_checksum_address
 from sqlalchemy import Connection, Engine, select
 

@@ -42,9 +42,13 @@ def find_chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium.
+
+    One a module: while Playwright runs, its event loop runs in this thread, and no test of another
+    module could run one of its own.
+    """
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
         yield browser

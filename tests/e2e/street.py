@@ -28,8 +28,9 @@ class Street:
         return document
 
     def copy(self, target: Path) -> Path:
-        """Return a copy of its folder."""
+        """Return a copy of its folder; its chain listens where nobody else's does."""
         shutil.copytree(self.home, target)
+        (target / "chain" / "port").unlink(missing_ok=True)
         return target
 
 

@@ -42,6 +42,8 @@ SOON_S: Final = 10
 LIVE_S: Final = 5.0
 """What may pass between a block and its events in an answer. The aim is two seconds; this is for
 machines that do much else."""
+READER_S: Final = 0.1
+"""Between two requests of one reader: more often than that is refused."""
 REBUILD: Final = "commonworks index rebuild"
 
 
@@ -310,7 +312,7 @@ def test_it_serves_on_while_its_index_is_made_anew(copy: Copy) -> None:
         def visit() -> None:
             for path in itertools.cycle(("/api/v1/epochs/1", "/epochs/1", "/api/v1/network")):
                 answers.append((read(url, path)[0], path))
-                if stop.is_set():
+                if stop.wait(READER_S):  # as fast as one reader may ask
                     return
 
         visitor = threading.Thread(target=visit)

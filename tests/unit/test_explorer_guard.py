@@ -11,7 +11,7 @@ from importlib import import_module, resources
 from typing import Any
 from urllib.parse import unquote
 
-import httpx
+import httpx2 as httpx
 import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient

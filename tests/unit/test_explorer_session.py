@@ -9,7 +9,7 @@ import pytest
 from eth_account import Account
 from eth_account.messages import defunct_hash_message, encode_defunct
 from eth_account.signers.local import LocalAccount
-from httpx import Response
+from httpx2 import Response
 from starlette.testclient import TestClient
 
 import explorer_kit as kit
