@@ -12,7 +12,7 @@ import pytest
 from command_line import Running, commonworks, running
 from street import GATEWAY, Street, results
 
-pytestmark = pytest.mark.xdist_group("e2e_crash")
+pytestmark = pytest.mark.xdist_group("e2e")  # it serves a copy of the street, too
 
 SEEDS = range(7, 7 + int(os.environ.get("COMMONWORKS_CRASH_SEEDS", "1")))
 """Each seed draws other moments; more of them take longer and see more."""
