@@ -183,7 +183,8 @@ def test_a_nonce_that_was_never_given_out(browser: TestClient) -> None:
     text = message(browser)
     nonce = text.split("Nonce: ")[1].split("\n")[0]
     refused(hand_in(browser, text.replace(nonce, "0" * len(nonce))), "nonce")
-    refused(hand_in(browser, text.replace(nonce, nonce[:-1] + "f")), "nonce")
+    other = nonce[:-1] + ("0" if nonce[-1] != "0" else "1")
+    refused(hand_in(browser, text.replace(nonce, other)), "nonce")
 
 
 def test_a_message_works_once(browser: TestClient) -> None:
