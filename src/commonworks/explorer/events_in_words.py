@@ -21,7 +21,7 @@ from commonworks.explorer.index.schema import gateway as gateway_table
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext, mark
 from commonworks.explorer.web.model import address_text
-from commonworks.explorer.web.templating import amount, moment, number, short
+from commonworks.explorer.web.templating import moment, money_of, number, short
 
 TEXT_MAX: Final = 80
 """Characters that are shown of a name that a stranger chose."""
@@ -192,8 +192,7 @@ def money_text(site: Site, value: int | None, asset: bytes | None) -> str:
         return "–"
     if asset is None:
         return number(value)
-    symbol, decimals = site.asset(asset)
-    return f"{amount(value, decimals)} {symbol}"
+    return money_of(site, value, asset)
 
 
 # --- what stands in the places of a sentence ------------------------------------------------------

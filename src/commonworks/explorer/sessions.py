@@ -249,13 +249,18 @@ async def _signed(site: Site, account: bytes, text: str, signature: bytes) -> bo
     return await site.ledger.signed(account, bytes(defunct_hash_message(text=text)), signature)
 
 
+def _named(request: Request) -> tuple[str, str]:
+    """Return the host that a request names, as it stands and without its port."""
+    host = request.headers.get("host", "").lower()
+    return host, host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+
+
 def scheme_of(site: Site, request: Request) -> str:
     """Return how people reach the host that a request names.
 
     A proxy speaks https to them and http to us, so what the operator said about a host counts.
     """
-    host = request.headers.get("host", "").lower()
-    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    host, name = _named(request)
     return site.hosts.get(host) or site.hosts.get(name) or request.url.scheme
 
 
@@ -265,8 +270,7 @@ def host_of(site: Site, request: Request) -> str:
     A stranger's program may name any host: only known ones keep it from handing in here what a
     member signed for the stranger's own site.
     """
-    host = request.headers.get("host", "").lower()
-    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    host, name = _named(request)
     if site.hosts.keys() & {host, name} or (name in LOOPBACK and not site.hosts):
         return host
     raise Unauthorized(

@@ -103,14 +103,22 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: App, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+async def serve(
+    app: App, host: str = "127.0.0.1", port: int = 0, *, may_move: bool = False
+) -> AsyncIterator[str]:
     """Serve `app` for the duration of the context; its value is the server's URL.
 
-    Port 0 takes a free one. On leaving, answers on their way are sent first.
+    Port 0 takes a free one; `may_move` does so where somebody else sits at `port`. On leaving,
+    answers on their way are sent first.
     Raises: Conflict when the port is taken, Unavailable when the address cannot be used.
     """
     sys.setrecursionlimit(min(sys.getrecursionlimit(), RECURSION_MAX))
-    listening = _bind(host, port)
+    try:
+        listening = _bind(host, port)
+    except Conflict:
+        if not may_move:
+            raise
+        listening = _bind(host, 0)
     config = uvicorn.Config(
         cast(Any, app),
         http=cast(Any, BoundedProtocol),

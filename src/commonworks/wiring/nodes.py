@@ -31,6 +31,7 @@ from commonworks.verifier.role import Trouble, Verifier
 from commonworks.wiring.founding import GATEWAY, VERIFIER, has_relayer
 from commonworks.wiring.relaying import announced, open_relay
 from commonworks.wiring.session import Session
+from commonworks.wiring.telling import ToldOnce
 
 ROUND_S: Final = 1.0
 """Real time between two rounds of a network that stays."""
@@ -109,7 +110,11 @@ async def run_nodes(session: Session) -> AsyncIterator[Nodes]:
         app: App = GatewayApp(gateway)
         if has_relayer(home):
             app = RelayApp(await stack.enter_async_context(open_relay(session)), app)
-        url = await _serve(session, app, registered[0].endpoint, stack)
+        place = urlsplit(registered[0].endpoint)
+        server = serve(
+            app, place.hostname or "127.0.0.1", place.port or 0, may_move=session.manifest.demo
+        )
+        url = await stack.enter_async_context(server)
         if has_relayer(home):
             await stack.enter_async_context(announced(session, url))
         verifier_store = FileStore(home.verifier(VERIFIER))
@@ -152,18 +157,6 @@ def _client(session: Session, account: str, stack: AsyncExitStack) -> ChainClien
     return client
 
 
-async def _serve(session: Session, app: App, endpoint: str, stack: AsyncExitStack) -> str:
-    """Serve gateway and relay where they are registered; a demo moves when somebody sits there."""
-    place = urlsplit(endpoint)
-    host, port = place.hostname or "127.0.0.1", place.port or 0
-    try:
-        return await stack.enter_async_context(serve(app, host, port))
-    except Conflict:
-        if not session.manifest.demo:
-            raise
-        return await stack.enter_async_context(serve(app, host, 0))
-
-
 async def _nothing() -> None:
     """What is done after a round where nobody asks for more."""
 
@@ -182,14 +175,11 @@ async def keep_running(
         if nodes.session.embedded is not None
         else None
     )
-    told: set[str] = set()
+    told = ToldOnce(on_trouble)
     try:
         while stopped is None or not stopped.done():
             for trouble in await nodes.round():
-                line = f"{trouble.what}: {trouble.error}"
-                if line not in told:
-                    told.add(line)
-                    on_trouble(line)
+                told.line(f"{trouble.what}: {trouble.error}")
             await after_round()
             await asyncio.sleep(ROUND_S)
         await stopped

@@ -82,12 +82,9 @@ def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
     return text % {"num": count, **values}
 
 
-def _(message: str) -> str:
+def mark(message: str) -> str:
     """Mark a text for the catalogue without translating it yet."""
     return message
-
-
-mark = _
 
 
 def _languages() -> Iterable[str]:

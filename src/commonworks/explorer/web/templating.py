@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from commonworks.explorer.sessions import viewer_of
 from commonworks.explorer.site import Site
 from commonworks.explorer.web import i18n
 from commonworks.explorer.web.words import reason_words
@@ -221,8 +222,6 @@ def render(
     request: Request, template: str, *, status: int = 200, **context: object
 ) -> HTMLResponse:
     """Return a page. Every value is escaped; the language is the request's."""
-    from commonworks.explorer.sessions import viewer_of  # noqa: PLC0415 - it renders pages too
-
     site = request.app.state.site
     account = viewer_of(site, request)
     text = ENVIRONMENT.get_template(template).render(

@@ -24,6 +24,7 @@ from commonworks.explorer.alerts.worker import AlertWorker
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import Languages
 from commonworks.ports import Head
+from commonworks.wiring.explorer.site import folder_of
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import Session
 
@@ -34,7 +35,6 @@ SMTP_VARIABLE: Final = "COMMONWORKS_SMTP_URL"
 URL_VARIABLE: Final = "COMMONWORKS_EXPLORER_URL"
 PRIVATE_VARIABLE: Final = "COMMONWORKS_PRIVATE_WEBHOOKS"
 YES: Final = "1"
-FOLDER: Final = "explorer"
 OTHERS: Final = 0o077
 
 
@@ -46,7 +46,7 @@ def alert_desk(home: Home, *, listens_at: str, only_here: bool = False) -> Alert
     Raises: InvalidInput for a setting that cannot be used, Unauthorized where others may read the
     mail server's password.
     """
-    folder = home.path / FOLDER
+    folder = folder_of(home)
     return AlertDesk(
         store=AlertStore(folder / FILE),
         mail=_mail(folder),

@@ -36,6 +36,7 @@ from commonworks.settlement.state import INITIAL, state_hash
 from commonworks.translog.notes import NoteKey
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring.evidence import AuditedLog, Source, may_be_erased, read_evidence
+from commonworks.wiring.explorer.site import folder_of
 from commonworks.wiring.home import write_durably
 from commonworks.wiring.logsource import is_url, open_source, vkey_beside
 from commonworks.wiring.records import stored_settlement
@@ -317,7 +318,7 @@ async def open_archive(
                 transport,
                 reader=reader,
                 recompute=recompute,
-                keep=session.home.path / "explorer",
+                keep=folder_of(session.home),
             )
             await archive.refresh()
             yield archive

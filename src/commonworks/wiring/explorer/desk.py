@@ -173,7 +173,9 @@ class ChainDesk:
         balance = await self._members.balance(asset, account)
         if balance < amount:
             raise Conflict(
-                gettext("The account has only %(balance)s.", balance=self._money(asset, balance)),
+                gettext(
+                    "The account has only %(balance)s.", balance=self._speller.money(asset, balance)
+                ),
                 hint=gettext("Deposit less, or fund the account first."),
             )
         vault = self._at.vault
@@ -190,7 +192,7 @@ class ChainDesk:
             raise Conflict(
                 gettext(
                     "The account has %(amount)s of unspent deposit.",
-                    amount=self._money(asset, unspent),
+                    amount=self._speller.money(asset, unspent),
                 ),
                 hint=gettext("Ask for less; what was earned is claimed, not withdrawn."),
             )
@@ -215,7 +217,7 @@ class ChainDesk:
             raise Conflict(
                 gettext(
                     "The account has only %(balance)s.",
-                    balance=self._money(exchange.token, balance),
+                    balance=self._speller.money(exchange.token, balance),
                 ),
                 hint=gettext("Claim first what it has earned, or sell less."),
             )
@@ -347,9 +349,6 @@ class ChainDesk:
                 return self._at.currency, self._speller.currency_decimals
             case _:
                 raise InvalidInput(gettext("The asset is “token” or “currency”."))
-
-    def _money(self, asset: bytes, amount: int) -> str:
-        return self._speller.money(asset, amount)
 
     async def _try(self, sender: bytes, call: RawCall) -> None:
         """Execute a call without effect; raise Conflict with the contract's own error."""

@@ -17,7 +17,6 @@ from commonworks.explorer.app import build_app
 from commonworks.explorer.index.engine import open_index
 from commonworks.explorer.index.follow import Follower
 from commonworks.explorer.ports import Archive
-from commonworks.explorer.site import Site
 from commonworks.ports import Head
 from commonworks.storage.files import FileStore
 from commonworks.transport.asgi import App
@@ -35,6 +34,7 @@ from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.founding import free_port
 from commonworks.wiring.home import write_durably
 from commonworks.wiring.session import Session
+from commonworks.wiring.telling import ToldOnce
 
 PORT: Final = "port"
 """File that remembers where this network's explorer listens."""
@@ -113,13 +113,15 @@ async def run_explorer(
             first_block=session.deployment.genesis_block,
             publish=site.broadcast.publish,
         )
-        url = await _serve(stack, site, place, port, may_move=place.port is None)
+        # Where nobody chose its port and somebody sits there by now, it moves.
+        server = serve(cast(App, build_app(site)), place.host, port, may_move=place.port is None)
+        url = await stack.enter_async_context(server)
         here = place.host in ("127.0.0.1", "::1", "localhost") and not place.hosts
         told_in = folder / ENDPOINT
         write_durably(told_in, json.dumps({"url": url}).encode())
         stack.callback(told_in.unlink, missing_ok=True)
         site.alerts = alert_desk(session.home, listens_at=url, only_here=here)
-        told = _Told(on_trouble)
+        told = ToldOnce(on_trouble)
         trees = await stack.enter_async_context(planting(site, told.line))
         await stack.enter_async_context(
             telling(site, site.alerts, told.line, lambda: _head_of(follower))
@@ -172,36 +174,9 @@ def _at(place: Path) -> str:
         return ""
 
 
-async def _serve(
-    stack: AsyncExitStack, site: Site, place: Place, port: int, *, may_move: bool
-) -> str:
-    """Serve the site; where nobody chose its port and somebody sits there, at another one."""
-    app = cast(App, build_app(site))
-    try:
-        return await stack.enter_async_context(serve(app, place.host, port))
-    except Conflict:
-        if not may_move:
-            raise
-        return await stack.enter_async_context(serve(app, place.host, 0))
-
-
-class _Told:
-    """Tells each trouble once."""
-
-    def __init__(self, on_trouble: Callable[[str], None]) -> None:
-        self._on_trouble = on_trouble
-        self._told: set[str] = set()
-
-    def line(self, text: str) -> None:
-        """Tell it where it is new."""
-        if text not in self._told:
-            self._told.add(text)
-            self._on_trouble(text)
-
-
 @asynccontextmanager
 async def _following(
-    session: Session, follower: Follower, told: _Told, trees: asyncio.Event
+    session: Session, follower: Follower, told: ToldOnce, trees: asyncio.Event
 ) -> AsyncIterator[None]:
     task = asyncio.create_task(_follow(session, follower, told, trees))
     try:
@@ -212,7 +187,9 @@ async def _following(
             await task
 
 
-async def _follow(session: Session, follower: Follower, told: _Told, trees: asyncio.Event) -> None:
+async def _follow(
+    session: Session, follower: Follower, told: ToldOnce, trees: asyncio.Event
+) -> None:
     """Follow until cancelled; what ends it is told, and the pages stay as they are."""
     trees.set()  # of what was settled before
 
