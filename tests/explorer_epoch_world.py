@@ -17,7 +17,6 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pytest
 from starlette.testclient import TestClient
 
 from commonworks.crypto.keys import Algorithm, PrivateKey
@@ -324,12 +323,6 @@ def world(told: Told | None = None, **changes: Any) -> Site:
     _verified(site.engine)
     _paid_out(site.engine)
     return site
-
-
-def sign_in(monkeypatch: pytest.MonkeyPatch, who: bytes) -> None:
-    """Let every reader be this account."""
-    monkeypatch.setattr("commonworks.explorer.web.context.viewer_of", lambda *_: who)
-    monkeypatch.setattr("commonworks.explorer.sessions.viewer_of", lambda *_: who)
 
 
 def get(web: TestClient, path: str, **params: Any) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, insert, select, update
 from sqlalchemy.pool import StaticPool
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from commonworks.errors import NotFound
+from commonworks.explorer import sessions
 from commonworks.explorer.app import build_app
 from commonworks.explorer.index import schema
 from commonworks.explorer.index.tallies import Tallied
@@ -253,3 +257,18 @@ def client(site: Site, **options: Any) -> TestClient:
     """Return a browser without scripts; errors of ours become answers, as in service."""
     options = {"raise_server_exceptions": False, "follow_redirects": False, **options}
     return TestClient(build_app(site, limits=MANY), base_url="http://127.0.0.1", **options)
+
+
+def sign_in(web: TestClient, who: bytes) -> TestClient:
+    """Give a browser the session of somebody who signed in; return it."""
+    site: Site = web.app.state.site  # type: ignore[attr-defined]
+    expires_at = site.door.now() + sessions.SESSION_S
+    session = sessions.Session(account=who, expires_at=expires_at, token=secrets.token_bytes(8))
+    request, answer = (
+        Request({"type": "http", "scheme": "http", "path": "/", "headers": []}),
+        Response(),
+    )
+    sessions.keep(site, request, answer, session)
+    name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+    web.cookies.set(name, value)
+    return web

@@ -21,7 +21,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from command_line import POLL_S, WAIT_TIMEOUT_S, Running, commonworks, installed, running
+from command_line import WAIT_TIMEOUT_S, Running, commonworks, installed, running
 
 from commonworks.chain.embedded import live_endpoint
 from commonworks.errors import CommonworksError
@@ -55,7 +55,7 @@ def until(happened: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + WAIT_TIMEOUT_S
     while not (value := happened()):
         assert time.monotonic() < deadline, f"not {what} in time"
-        time.sleep(POLL_S)
+        time.sleep(READER_S)
     return value
 
 

@@ -22,10 +22,9 @@ from explorer_epoch_world import (
     device_row,
     get,
     hex_of,
-    sign_in,
     world,
 )
-from explorer_kit import DAY, GENESIS, account, client, digest, fill, make_site
+from explorer_kit import DAY, GENESIS, account, client, digest, fill, make_site, sign_in
 
 
 @pytest.fixture
@@ -221,8 +220,8 @@ def test_a_stranger_sees_no_quantity_and_no_payment_of_a_sealed_resource(web: Te
     assert "1 payment was made for it" in text
 
 
-def test_the_owner_sees_its_own(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    sign_in(monkeypatch, ADA)
+def test_the_owner_sees_its_own(web: TestClient) -> None:
+    sign_in(web, ADA)
     found = get(web, "/devices/1")
     assert found["yours"]
     assert [one["quantity"] for one in found["quality"]] == [1_009]
@@ -237,19 +236,15 @@ def test_the_owner_sees_its_own(web: TestClient, monkeypatch: pytest.MonkeyPatch
     assert "101 Wh" in text
 
 
-def test_a_payer_sees_its_payment_and_no_quantity(
-    web: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sign_in(monkeypatch, BOB)
+def test_a_payer_sees_its_payment_and_no_quantity(web: TestClient) -> None:
+    sign_in(web, BOB)
     assert len(get(web, "/devices/1/payments")["items"]) == 1
     assert get(web, "/devices/1")["quality"][0]["quantity"] is None
     assert get(web, "/devices/1/spans")["items"][0]["claimed"] is None
 
 
-def test_another_member_sees_as_little_as_a_stranger(
-    web: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sign_in(monkeypatch, EVE)
+def test_another_member_sees_as_little_as_a_stranger(web: TestClient) -> None:
+    sign_in(web, EVE)
     assert get(web, "/devices/1/payments")["items"] == []
     assert get(web, "/devices/1")["quality"][0]["quantity"] is None
 
@@ -260,9 +255,7 @@ def test_everybody_sees_a_public_resource(web: TestClient) -> None:
     assert get(web, "/devices/3/payments")["items"][0]["amount"] == "3000000"
 
 
-def test_a_new_owner_sees_nothing_of_the_time_before(
-    site: Site, web: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_owner_sees_nothing_of_the_time_before(site: Site, web: TestClient) -> None:
     moment = GENESIS + DAY + 901
     fill(
         site.engine,
@@ -272,7 +265,7 @@ def test_a_new_owner_sees_nothing_of_the_time_before(
             "device": 1, "account": BOB, "other": ADA, "detail": "{}",
         },
     )  # fmt: skip
-    sign_in(monkeypatch, ADA)
+    sign_in(web, ADA)
     spans = get(web, "/devices/1/spans")["items"]
     # spans of 00:15 and 00:00 in epoch 1; it became hers one second after a quarter past
     assert [one["claimed"] for one in spans] == [None, None]

@@ -25,10 +25,9 @@ from explorer_epoch_world import (
     epoch_row,
     get,
     hex_of,
-    sign_in,
     world,
 )
-from explorer_kit import DAY, GENESIS, FixedClock, account, client, digest, fill, make_site
+from explorer_kit import DAY, GENESIS, FixedClock, account, client, digest, fill, make_site, sign_in
 
 CURRENCY, TOKEN = account(0xE0), account(0x70)
 
@@ -260,23 +259,21 @@ def test_a_stranger_sees_payments_of_public_resources_only(web: TestClient) -> N
     ("who", "numbers"), [(ADA, [0, 2]), (BOB, [0, 1, 2]), (EVE, [2]), (account(1), [2])]
 )
 def test_members_see_their_own_payments_too(
-    web: TestClient, monkeypatch: pytest.MonkeyPatch, who: bytes, numbers: list[int]
+    web: TestClient, who: bytes, numbers: list[int]
 ) -> None:
-    sign_in(monkeypatch, who)
+    sign_in(web, who)
     assert [one["number"] for one in walked(web, "/epochs/1/payments")] == numbers
 
 
-def test_quantities_of_work_are_for_those_concerned(
-    web: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quantities_of_work_are_for_those_concerned(web: TestClient) -> None:
     def seen() -> list[int | None]:
         return [one["quantity"] for one in walked(web, "/epochs/1/work")]
 
     assert seen() == [4_007, None, None]
     assert "1,009" not in web.get("/epochs/1").text
-    sign_in(monkeypatch, ADA)
+    sign_in(web, ADA)
     assert seen() == [4_007, 1_009, None]
-    sign_in(monkeypatch, EVE)
+    sign_in(web, EVE)
     assert seen() == [4_007, None, None]
 
 

@@ -35,10 +35,9 @@ from explorer_epoch_world import (
     LOG_A,
     SEALED,
     get,
-    sign_in,
     world,
 )
-from explorer_kit import DAY, GENESIS, Told, client, digest, fill, network
+from explorer_kit import DAY, GENESIS, Told, client, digest, fill, network, sign_in
 
 REPORT = Schema(
     kind=Kind.REPORT,
@@ -156,9 +155,8 @@ def test_a_sealed_statement_is_not_shown_to_strangers() -> None:
     assert found["signature"] is True
 
 
-def test_its_owner_sees_a_sealed_statement(monkeypatch: pytest.MonkeyPatch) -> None:
-    sign_in(monkeypatch, ADA)
-    web = logged(FakeLog([report()]))
+def test_its_owner_sees_a_sealed_statement() -> None:
+    web = sign_in(logged(FakeLog([report()])), ADA)
     found = evidence(web, report())
     assert found["yours"]
     assert found["hidden"] == ""
@@ -169,31 +167,25 @@ def test_its_owner_sees_a_sealed_statement(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("who", [BOB, bytes(20)])
-def test_another_member_does_not(monkeypatch: pytest.MonkeyPatch, who: bytes) -> None:
-    sign_in(monkeypatch, who)
-    assert evidence(logged(FakeLog([report()])), report())["columns"] == []
+def test_another_member_does_not(who: bytes) -> None:
+    assert evidence(sign_in(logged(FakeLog([report()])), who), report())["columns"] == []
 
 
-def test_before_it_is_judged_it_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    sign_in(monkeypatch, ADA)
-    assert evidence(logged(FakeLog([report()]), epoch=None), report())["columns"] == []
+def test_before_it_is_judged_it_is_nobodys() -> None:
+    assert (
+        evidence(sign_in(logged(FakeLog([report()]), epoch=None), ADA), report())["columns"] == []
+    )
 
 
-def test_whoever_owns_another_device_with_that_key_does_not_see_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_whoever_owns_another_device_with_that_key_does_not_see_it() -> None:
     # it is said to count for device 3, whose key did not sign it
-    sign_in(monkeypatch, ADA)
-    assert evidence(logged(FakeLog([report()]), device=3), report())["columns"] == []
+    assert evidence(sign_in(logged(FakeLog([report()]), device=3), ADA), report())["columns"] == []
 
 
-def test_whoever_enrolled_a_members_key_first_does_not_see_what_was_rejected(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_whoever_enrolled_a_members_key_first_does_not_see_what_was_rejected() -> None:
     # keys are public on their way to the chain: device 1 is a stranger's who was faster, and what
     # the member's key signed and no rule accepted was counted for the first device with that key
-    sign_in(monkeypatch, ADA)
-    web = logged(FakeLog([report()]))
+    web = sign_in(logged(FakeLog([report()])), ADA)
     site: Site = web.app.state.site  # type: ignore[attr-defined]
     with site.engine.begin() as connection:
         connection.execute(update(schema.statement).values(outcome="rejected", reason="too_late"))
@@ -211,12 +203,9 @@ def test_whoever_enrolled_a_members_key_first_does_not_see_what_was_rejected(
     assert evidence(web, report())["columns"] != []  # its binding named the owner
 
 
-def test_a_new_owner_does_not_see_what_was_measured_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sign_in(monkeypatch, ADA)
+def test_a_new_owner_does_not_see_what_was_measured_before() -> None:
     early = report(time=GENESIS + DAY)
-    web = logged(FakeLog([early]))
+    web = sign_in(logged(FakeLog([early])), ADA)
     site: Site = web.app.state.site  # type: ignore[attr-defined]
     fill(
         site.engine,
@@ -238,11 +227,8 @@ def test_a_new_owner_does_not_see_what_was_measured_before(
         (FakeLog([report()], erased=True), "erased by rule"),
     ],
 )
-def test_content_that_is_not_at_hand_is_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, log: FakeLog, words: str
-) -> None:
-    sign_in(monkeypatch, ADA)
-    assert words in evidence(logged(log), report())["hidden"]
+def test_content_that_is_not_at_hand_is_a_sentence(log: FakeLog, words: str) -> None:
+    assert words in evidence(sign_in(logged(log), ADA), report())["hidden"]
 
 
 def test_a_log_that_does_not_answer_is_a_sentence() -> None:

@@ -28,7 +28,7 @@ from commonworks.resources.shown import (
     PictureKind,
     Series,
 )
-from explorer_kit import DAY, GENESIS, account, client, digest, fill, make_site
+from explorer_kit import DAY, GENESIS, account, client, digest, fill, make_site, sign_in
 
 ANN, BEN, EVE = account(0xA), account(0xB), account(0xE)
 HOUR = 3_600
@@ -378,10 +378,8 @@ def test_an_epoch_in_which_nothing_happened(site: Site) -> None:
     assert client(site).get("/resources/well?epoch=2").status_code == 404
 
 
-def test_hostile_names_stay_text(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commonworks.explorer.web.context.viewer_of", lambda *_: ANN)
-    monkeypatch.setattr("commonworks.explorer.sessions.viewer_of", lambda *_: ANN)
-    text = client(site).get("/resources/well").text
+def test_hostile_names_stay_text(site: Site) -> None:
+    text = sign_in(client(site), ANN).get("/resources/well").text
     assert "Pumps and members" in text
     assert "&lt;script&gt;" in text
     assert HOSTILE not in text
