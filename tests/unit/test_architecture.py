@@ -10,8 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "commonworks"
 PURE = (
-    "errors.py", "units.py", "policy.py", "events.py", "model.py", "canonical.py", "crypto",
-    "statements", "translog", "resources", "settlement",
+    "errors.py", "units.py", "policy.py", "events.py", "stops.py", "model.py", "canonical.py",
+    "crypto", "statements", "translog", "resources", "settlement",
 )  # fmt: skip
 FORBIDDEN = {
     "asyncio", "datetime", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
@@ -25,10 +25,10 @@ EXEMPT = {
     "resources/energy/street.py": {"importlib"},
 }
 KERNEL = (
-    "errors.py", "units.py", "policy.py", "events.py", "model.py", "ports.py", "canonical.py",
-    "crypto", "statements", "translog", "resources/base.py", "resources/simulator.py", "settlement",
-    "gateway", "verifier", "agent", "relay", "explorer", "chain", "storage", "transport",
-    "simulation", "conformance",
+    "errors.py", "units.py", "policy.py", "events.py", "stops.py", "model.py", "ports.py",
+    "canonical.py", "crypto", "statements", "translog", "resources/base.py",
+    "resources/simulator.py", "settlement", "gateway", "verifier", "agent", "relay", "explorer",
+    "chain", "storage", "transport", "simulation", "conformance",
 )  # fmt: skip
 RESOURCE_WORDS = re.compile(
     r"\b(energy|kwh|[a-z_]*_wh|watts?|smart.?meters?|photovoltaic|feeders?|kilowatt\w*)\b",

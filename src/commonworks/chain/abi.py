@@ -22,11 +22,11 @@ from eth_abi.registry import ABIRegistry, BaseEquals, registry
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict, Corrupt, InvalidInput, NotFound
 
-WATCHED: Final = ("Policy", "Devices", "Nodes", "Settlement", "Vault")
-"""Contracts whose events are facts. The token's own events are not: nothing settles by them."""
+WATCHED: Final = ("Policy", "Devices", "Nodes", "Settlement", "Vault", "Guardian")
+"""Contracts whose events are read: facts, and what stops money. The token's own are neither."""
 
 CONTRACTS: Final = (
-    *WATCHED, "CommonsToken", "CommonsTimelock", "CommonsGovernor", "Guardian", "Membership",
+    *WATCHED, "CommonsToken", "CommonsTimelock", "CommonsGovernor", "Membership",
     "MemberAccount", "MemberAccounts", "TestEuro",
 )  # fmt: skip
 """Every contract of the project."""

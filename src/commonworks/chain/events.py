@@ -1,8 +1,8 @@
 """Contract logs as the model's events.
 
-One table says which log becomes which event and where each field comes from. Logs that no fact
-depends on (ownership, halts, exit mode) give nothing; so does the transfer with which a device id
-is minted, since `Enrolled` says the same and more.
+One table says which log becomes which event and where each field comes from. Logs that neither a
+fact depends on nor anybody waits for (ownership, approvals) give nothing; so does the transfer with
+which a device id is minted, since `Enrolled` says the same and more.
 """
 
 from __future__ import annotations
@@ -46,6 +46,16 @@ from commonworks.events import (
     UnbondingStarted,
     VerifierRegistered,
     WithdrawalRequested,
+)
+from commonworks.stops import (
+    ExitEntered,
+    Exited,
+    GuardianAppointed,
+    GuardianHalted,
+    Halted,
+    HaltVoted,
+    RootAccepted,
+    RootDelayed,
 )
 
 NOBODY: Final = bytes(20)
@@ -168,11 +178,19 @@ _RULES: Final[Mapping[tuple[str, str], _Rule]] = {
     ),
     ("Vault", "SpendLimitSet"): _rule(SpendLimitSet, "account device=deviceId limit"),
     ("Vault", "Claimed"): _rule(Claimed, "asset account amount epoch"),
+    ("Settlement", "HaltVoted"): _rule(HaltVoted, "epoch verifier stake"),
+    ("Settlement", "Halted"): _rule(Halted, "epoch until"),
+    ("Vault", "RootAccepted"): _rule(RootAccepted, "epoch root claimable_at=claimableAt"),
+    ("Vault", "RootDelayed"): _rule(RootDelayed, "epoch claimable_at=claimableAt"),
+    ("Vault", "ExitEntered"): _rule(ExitEntered, "since=time"),
+    ("Vault", "Exited"): _rule(Exited, "asset account amount"),
+    ("Guardian", "Appointed"): _rule(GuardianAppointed, "holder until"),
+    ("Guardian", "Halted"): _rule(GuardianHalted, "epoch holder ready_at=readyAt"),
 }  # fmt: skip
 
 
 def decode_log(source: str, log: RawLog, time_s: int) -> Event | None:
-    """Return the event that a contract's log stands for, or None where facts ignore it.
+    """Return the event that a contract's log stands for, or None where nobody reads it.
 
     Inputs: `source` names the contract that wrote the log (one of `abi.WATCHED`); `time_s` is the
     timestamp of the log's block.

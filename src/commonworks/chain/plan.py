@@ -17,6 +17,7 @@ from commonworks.chain.endpoints import (
 )
 from commonworks.chain.exchange_code import EXCHANGE_ORDER, ROUTER, exchange_creations
 from commonworks.crypto.hashes import keccak256
+from commonworks.settlement.identity import network_id
 
 ORDER: Final = (
     "Policy", "CommonsToken", "Devices", "Nodes", "Vault", "Settlement",
@@ -30,9 +31,6 @@ MEMBERSHIP: Final = "Membership"
 
 TEST_CURRENCY: Final = "TestEuro"
 """Created only where the plan asks for it."""
-
-DOMAIN: Final = "commonworks/1"
-"""First word of what a network id commits to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +152,14 @@ class Deployment:
 
     @property
     def watched(self) -> Mapping[bytes, str]:
-        """Addresses whose logs are facts -> the contract's name."""
+        """Addresses whose logs are read -> the contract's name."""
         return {
             self.policy: "Policy",
             self.devices: "Devices",
             self.nodes: "Nodes",
             self.settlement: "Settlement",
             self.vault: "Vault",
+            self.government.guardian: "Guardian",
         }
 
 
@@ -211,10 +210,10 @@ def planned_network_id(chain_id: int, deployer: bytes, plan: DeploymentPlan) -> 
     """Return the id that the network of this plan will have on this chain."""
     at = planned_addresses(deployer, plan)
     order = ("Settlement", "CommonsToken", "Devices", "Nodes", "Vault", "Policy")
-    types = ["string", "uint256", *["address"] * len(order), "uint64", "uint64", "bytes32"]
     contracts = [at[name] for name in order]
-    fixed = [plan.genesis_time, plan.epoch_length_s, plan.manifest_hash]
-    return keccak256(encode(types, [DOMAIN, chain_id, *contracts, *fixed]))
+    return network_id(
+        chain_id, contracts, plan.genesis_time, plan.epoch_length_s, plan.manifest_hash
+    )
 
 
 def creations_of(

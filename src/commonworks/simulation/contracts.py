@@ -158,16 +158,17 @@ class ContractsModel:
             policy=self.policy,
             vault=self.vault,
         )
-        self.guardian = GuardianModel(
-            self.blocks,
-            address=plan.guardian,
-            owner=plan.owner,
-            founder=plan.founder,
-            policy=self.policy,
-            stop=self.settlement.halt,
-            holder=plan.guardian_holder,
-            until=plan.guardian_until,
-        )
+        with self.blocks.transaction():
+            self.guardian = GuardianModel(
+                self.blocks,
+                address=plan.guardian,
+                owner=plan.owner,
+                founder=plan.founder,
+                policy=self.policy,
+                stop=self.settlement.halt,
+                holder=plan.guardian_holder,
+                until=plan.guardian_until,
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from commonworks.events import (
     ParameterSet,
 )
 from commonworks.simulation.blocks import Blocks, refuse
+from commonworks.stops import GuardianAppointed, GuardianHalted
 from commonworks.units import DAY_S
 
 TERM_MAX_S: Final = 365 * DAY_S
@@ -194,9 +195,13 @@ class GuardianModel(Governed):
             raise refuse("TermOver", until=self.until)
         if self._blocks.time < self.ready_at:
             raise refuse("NotReady", readyAt=self.ready_at)
-        self._stop(self.address, epoch)
         stopped = self._policy.value_at("halt_s", epoch)
-        self.ready_at = self._blocks.time + stopped + self._policy.value("guardian_cooldown_s")
+        ready_at = self._blocks.time + stopped + self._policy.value("guardian_cooldown_s")
+        self._blocks.emit(
+            GuardianHalted(at=self._blocks.here(), epoch=epoch, holder=sender, ready_at=ready_at)
+        )
+        self._stop(self.address, epoch)
+        self.ready_at = ready_at
 
     def appoint(self, sender: bytes, holder: bytes, until: int) -> None:
         """Put somebody into office, or nobody; a wait that runs goes on."""
@@ -209,3 +214,4 @@ class GuardianModel(Governed):
             raise refuse("TermTooLong", until=until, latest=latest)
         self.holder = holder
         self.until = until
+        self._blocks.emit(GuardianAppointed(at=self._blocks.here(), holder=holder, until=until))

@@ -24,6 +24,7 @@ from commonworks.simulation.blocks import Blocks, refuse
 from commonworks.simulation.governance import PolicyModel
 from commonworks.simulation.nodes import NodesModel
 from commonworks.simulation.vault import VaultModel
+from commonworks.stops import Halted, HaltVoted
 from commonworks.units import PPM
 
 TIPS_MAX: Final = 64
@@ -165,13 +166,13 @@ class SettlementModel:
         total = self._total_stake(epoch) if stake else 0
         if stake == 0 or stake < self._needed(epoch, total):
             raise refuse("NoQuorum", epoch=epoch, digest=digest, stake=stake, totalStake=total)
+        self._blocks.emit(
+            Finalised(at=self._blocks.here(), epoch=epoch, digest=digest, commitment=commitment)
+        )
         hold_ends = self._vault.finalise(epoch, commitment)
         self.next_to_finalise = epoch + 1
         state.digest = digest
         state.hold_ends = hold_ends
-        self._blocks.emit(
-            Finalised(at=self._blocks.here(), epoch=epoch, digest=digest, commitment=commitment)
-        )
 
     def halt(self, sender: bytes, epoch: int) -> None:
         """Stop a root in its hold: at the guardian's word, or by verifiers' votes."""
@@ -182,7 +183,9 @@ class SettlementModel:
             raise refuse("AlreadyHalted", epoch=epoch)
         if sender != self._guardian and not self._vote_halt(sender, epoch):
             return
-        self._vault.halt(epoch, self._blocks.time + self._policy.value_at("halt_s", epoch))
+        until = self._blocks.time + self._policy.value_at("halt_s", epoch)
+        self._blocks.emit(Halted(at=self._blocks.here(), epoch=epoch, until=until))
+        self._vault.halt(epoch, until)
         state.halted = True
 
     def confirm_window(self, epoch: int) -> tuple[int, int]:
@@ -253,6 +256,9 @@ class SettlementModel:
             raise refuse("AlreadyVoted", epoch=epoch, verifier=sender)
         state.halt_voted.add(sender)
         state.halt_stake += stake
+        self._blocks.emit(
+            HaltVoted(at=self._blocks.here(), epoch=epoch, verifier=sender, stake=stake)
+        )
         return state.halt_stake > total - self._needed(epoch, total)
 
     def _stakes(self, epoch: int, verifier: bytes) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from commonworks.model import (
 from commonworks.simulation.blocks import NOBODY, Blocks, refuse
 from commonworks.simulation.governance import PolicyModel
 from commonworks.simulation.token import CommonsToken, Erc20
+from commonworks.stops import ExitEntered, Exited, RootAccepted, RootDelayed
 
 UINT128_MAX: Final = 2**128 - 1
 """Largest sum that the Vault's books hold."""
@@ -181,6 +182,9 @@ class VaultModel:
             if epoch <= root.epoch:
                 delayed = max(until, root.claimable_at)
                 self._roots[position] = replace(root, claimable_at=delayed)
+                self._blocks.emit(
+                    RootDelayed(at=self._blocks.here(), epoch=root.epoch, claimable_at=delayed)
+                )
                 return
         raise refuse("NotHeld", epoch=epoch)
 
@@ -218,6 +222,7 @@ class VaultModel:
         if self._blocks.time < opens_at:
             raise refuse("ExitTooEarly", opensAt=opens_at)
         self.exit_at = self._blocks.time
+        self._blocks.emit(ExitEntered(at=self._blocks.here(), since=self.exit_at))
 
     def exit(self, total: Total, proof: Sequence[bytes]) -> int:
         """Pay an account unclaimed earnings and unspent deposit by its leaf. By anyone."""
@@ -234,6 +239,7 @@ class VaultModel:
         if earnings:
             self._book_claim(total, earnings)
         self._book_return(total.asset, total.account, unspent)
+        self._tell_exit(total.asset, total.account, earnings + unspent)
         return earnings + unspent
 
     def exit_without_leaf(self, asset: bytes, holder: bytes) -> int:
@@ -248,6 +254,7 @@ class VaultModel:
             raise refuse("NothingToExit", asset=asset, account=holder)
         self._tokens[asset].transfer(self._address, holder, unspent)
         self._book_return(asset, holder, unspent)
+        self._tell_exit(asset, holder, unspent)
         return unspent
 
     # --- inside -------------------------------------------------------------------------------
@@ -322,6 +329,14 @@ class VaultModel:
             root = replace(root, claimable_at=max(root.claimable_at, newest.claimable_at))
         self._roots.append(root)
         require(len(self._roots) <= 2, "at most two roots wait")
+        self._blocks.emit(
+            RootAccepted(
+                at=self._blocks.here(),
+                epoch=root.epoch,
+                root=root.root,
+                claimable_at=root.claimable_at,
+            )
+        )
 
     def _promote(self) -> None:
         while self._roots and self._roots[0].claimable_at <= self._blocks.time:
@@ -363,6 +378,11 @@ class VaultModel:
     def _book_return(self, asset: bytes, holder: bytes, amount: int) -> None:
         self._accounts[asset, holder].returned += amount
         self._assets[asset].returned += amount
+
+    def _tell_exit(self, asset: bytes, account: bytes, amount: int) -> None:
+        self._blocks.emit(
+            Exited(at=self._blocks.here(), asset=asset, account=account, amount=amount)
+        )
 
     def _require_accepted(self, asset: bytes) -> None:
         if asset not in self._assets:
