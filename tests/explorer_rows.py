@@ -63,6 +63,7 @@ from commonworks.explorer.ports import (
 )
 from commonworks.explorer.sessions import Session, cookie_name, keep
 from commonworks.explorer.site import Site
+from commonworks.ports import ProposalState
 from commonworks.settlement.facts import word_of
 from explorer_kit import FixedClock, Told, contracts, fill, make_site, memory_index
 from settlement_world import LOGS, account, key
@@ -72,7 +73,7 @@ EPOCHS = 3
 MANY = 9
 """Of everything that a list should hold: more than its smallest pages."""
 ANNA = account("anna")
-STATES = ("active", "pending", "succeeded", "queued", "executed", "defeated", "canceled", "expired")
+STATES = tuple(ProposalState)
 RESOURCE = "energy"
 KEY = "grace_s"
 

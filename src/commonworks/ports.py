@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from commonworks.crypto.keys import PrivateKey
@@ -165,3 +166,24 @@ class Chain(Protocol):
         every action is refused by the contract the second time.
         """
         ...
+
+
+# --- government -----------------------------------------------------------------------------------
+
+
+class ProposalState(StrEnum):
+    """Where a proposal stands; in the Governor's order."""
+
+    PENDING = "pending"
+    """Its vote has not begun."""
+    ACTIVE = "active"
+    CANCELED = "canceled"
+    DEFEATED = "defeated"
+    """More votes against, or no quorum."""
+    SUCCEEDED = "succeeded"
+    """Can be queued."""
+    QUEUED = "queued"
+    """Waits in the timelock."""
+    EXPIRED = "expired"
+    """Was not queued or executed while that was possible."""
+    EXECUTED = "executed"

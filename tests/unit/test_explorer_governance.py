@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from backtest_world import Past, past_of
 from commonworks.errors import Conflict, InvalidInput, Unavailable
 from commonworks.explorer.index import schema
-from commonworks.explorer.models.governance import Bar, ProposalState
+from commonworks.explorer.models.governance import Bar
 from commonworks.explorer.ports import (
     StandingNow,
     Trial,
@@ -30,6 +30,7 @@ from commonworks.explorer.ports import (
 from commonworks.explorer.queries import governance, parameters, sums, trials
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.plain_text import one_line, paragraphs, web_address
+from commonworks.ports import ProposalState
 from commonworks.units import DAY_S
 from commonworks.wiring.backtest import backtest
 from commonworks.wiring.explorer import backtests
@@ -138,7 +139,7 @@ def epoch(number: int, final: bool = True) -> dict[str, Any]:
     }
 
 
-def stands(state: str, **changes: Any) -> StandingNow:
+def stands(state: ProposalState, **changes: Any) -> StandingNow:
     now = StandingNow(
         state=state,
         votes_for=0,
@@ -174,7 +175,7 @@ def test_amounts_of_256_bits_add_up_exactly() -> None:
 
 
 def test_the_list_goes_on_by_number_the_newest_first() -> None:
-    told = Told(standings={n: stands("active") for n in range(1, 6)})
+    told = Told(standings={n: stands(ProposalState.ACTIVE) for n in range(1, 6)})
     site = make(told)
     fill(site.engine, schema.proposal, *(proposal(n) for n in range(1, 6)))
     browser = client(site)
@@ -192,7 +193,12 @@ def test_a_tally_by_hand() -> None:
     told = Told(
         standings={
             1: stands(
-                "active", votes_for=7, votes_against=2, votes_abstain=1, quorum=16, votes_all=100
+                ProposalState.ACTIVE,
+                votes_for=7,
+                votes_against=2,
+                votes_abstain=1,
+                quorum=16,
+                votes_all=100,
             )
         }
     )
@@ -214,9 +220,9 @@ def test_a_tally_by_hand() -> None:
 @pytest.mark.parametrize(
     ("row", "now", "time", "state"),
     [
-        ({}, stands("succeeded"), 0, ProposalState.SUCCEEDED),
+        ({}, stands(ProposalState.SUCCEEDED), 0, ProposalState.SUCCEEDED),
         ({"executed_tx": digest(9)}, None, 0, ProposalState.EXECUTED),
-        ({"canceled_tx": digest(9)}, stands("pending"), 0, ProposalState.CANCELED),
+        ({"canceled_tx": digest(9)}, stands(ProposalState.PENDING), 0, ProposalState.CANCELED),
         ({}, None, VOTE_START, ProposalState.PENDING),
         ({}, None, VOTE_START + 1, ProposalState.ACTIVE),
         ({}, None, VOTE_END, ProposalState.ACTIVE),
@@ -255,7 +261,9 @@ def test_what_can_be_done_in_each_state_stands_beside_its_command(
 ) -> None:
     due = VOTE_END + 60 if now == "queued" else None
     site = make(
-        Told(standings={1: stands(now, executable_from=due)}), clock=FixedClock(time), home="a b"
+        Told(standings={1: stands(ProposalState(now), executable_from=due)}),
+        clock=FixedClock(time),
+        home="a b",
     )
     fill(site.engine, schema.proposal, proposal())
     answer = client(site).get("/api/v1/governance/1").json()
@@ -299,7 +307,7 @@ def test_a_chain_that_is_silent_leaves_states_open_and_pages_up() -> None:
 
 
 def test_what_a_proposal_would_change_old_new_bounds() -> None:
-    site = make(Told(standings={1: stands("active")}))
+    site = make(Told(standings={1: stands(ProposalState.ACTIVE)}))
     changes = {"quorum_ppm": 750_000, "grace_s": 8 * DAY_S, "brand_new": 5}
     fill(site.engine, schema.proposal, proposal(changes=json.dumps(changes)))
     rows = client(site).get("/api/v1/governance/1").json()["changes"]
@@ -328,7 +336,7 @@ def test_what_was_carried_out_shows_what_held_before() -> None:
 def test_the_way_of_a_proposal_with_the_times_that_are_known() -> None:
     """Proposed a day before its vote begins, by the delay that held then."""
     site = make(
-        Told(standings={1: stands("queued", executable_from=VOTE_END + 90)}),
+        Told(standings={1: stands(ProposalState.QUEUED, executable_from=VOTE_END + 90)}),
         clock=FixedClock(VOTE_END + 80),
     )
     delay = change("voting_delay_s", 1, DAY_S, site, from_epoch=0)
@@ -359,7 +367,9 @@ def test_the_way_of_a_proposal_with_the_times_that_are_known() -> None:
 
 def test_hostile_titles_bodies_reasons_and_names_stay_text() -> None:
     site = make(
-        Told(standings={1: stands("active")}), labels={account(0xA1): HOSTILE}, name=HOSTILE
+        Told(standings={1: stands(ProposalState.ACTIVE)}),
+        labels={account(0xA1): HOSTILE},
+        name=HOSTILE,
     )
     body = f"{HOSTILE}\n\njavascript:alert(1) https://a.example/x?y=1. http://b.example/<b>\u202e"
     calls = json.dumps([{"to": "0x" + "11" * 20, "value": 0, "data": "0x", "does": HOSTILE}])
@@ -379,7 +389,7 @@ def test_hostile_titles_bodies_reasons_and_names_stay_text() -> None:
 
 
 def test_values_of_any_size_are_shown() -> None:
-    site = make(Told(standings={1: stands("active")}))
+    site = make(Told(standings={1: stands(ProposalState.ACTIVE)}))
     changes = dict.fromkeys(site.parameters, 2**255 - 1) | {"unknown": -(2**255)}
     fill(site.engine, schema.proposal, proposal(changes=json.dumps(changes)))
     assert client(site).get("/governance/1").status_code == 200
@@ -388,7 +398,7 @@ def test_values_of_any_size_are_shown() -> None:
 
 
 def test_votes_by_key_and_side() -> None:
-    site = make(Told(standings={1: stands("active")}))
+    site = make(Told(standings={1: stands(ProposalState.ACTIVE)}))
     fill(site.engine, schema.proposal, proposal())
     sides = ["for", "against", "for", "abstain", "for"]
     fill(site.engine, schema.vote, *(vote(n, side, n + 1) for n, side in enumerate(sides)))
@@ -403,7 +413,7 @@ def test_votes_by_key_and_side() -> None:
 
 
 def test_how_an_account_votes() -> None:
-    told = Told(standings={1: stands("active")}, votes={account(0xB0): 17})
+    told = Told(standings={1: stands(ProposalState.ACTIVE)}, votes={account(0xB0): 17})
     site = make(told)
     fill(site.engine, schema.proposal, proposal())
     fill(site.engine, schema.vote, vote(0, "against", 13))
@@ -644,7 +654,7 @@ def test_a_long_past_is_begun_from_a_state() -> None:
 
 def test_the_stages_of_a_back_test_in_answer_and_page() -> None:
     port = Trials(RUNNING)
-    site = make(Told(standings={n: stands("active") for n in (1, 2)}), backtests=port)
+    site = make(Told(standings={n: stands(ProposalState.ACTIVE) for n in (1, 2)}), backtests=port)
     fill(site.engine, schema.proposal, proposal(1), proposal(2, changes="{}"))
     fill(site.engine, schema.epoch, epoch(0))
     browser = client(site)

@@ -11,7 +11,6 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Final
 
 from commonworks.chain.abi import contract, encode
@@ -31,6 +30,7 @@ from commonworks.chain.plan import Deployment
 from commonworks.chain.transactions import Call, Receipt
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
+from commonworks.ports import ProposalState
 
 DECISIONS_MAX: Final = 50
 """Most calls in one proposal: what a block can carry out, and people can read."""
@@ -40,24 +40,6 @@ TEXT_MAX: Final = 20_000
 
 PROPOSER_MARK: Final = "#proposer="
 """Ends a description: nobody but this account can make a proposal with these words."""
-
-
-class ProposalState(StrEnum):
-    """Where a proposal stands; in the Governor's order."""
-
-    PENDING = "pending"
-    """Its vote has not begun."""
-    ACTIVE = "active"
-    CANCELED = "canceled"
-    DEFEATED = "defeated"
-    """More votes against, or no quorum."""
-    SUCCEEDED = "succeeded"
-    """Can be queued."""
-    QUEUED = "queued"
-    """Waits in the timelock."""
-    EXPIRED = "expired"
-    """Was not queued or executed while that was possible."""
-    EXECUTED = "executed"
 
 
 _STATES: Final = tuple(ProposalState)

@@ -14,7 +14,6 @@ from commonworks.chain.decisions import Decision, replaces_government
 from commonworks.chain.government import (
     Governance,
     Proposal,
-    ProposalState,
     Standing,
     describe_proposal,
     in_words,
@@ -33,6 +32,7 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.errors import Conflict, InvalidInput
+from commonworks.ports import ProposalState
 from commonworks.settlement.epochs import ChainView
 from commonworks.wiring.acting import acting, speaking
 from commonworks.wiring.founding import RELAYER

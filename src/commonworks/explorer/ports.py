@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from commonworks.model import Settlement
-from commonworks.ports import Log
+from commonworks.ports import Log, ProposalState
 from commonworks.translog.notes import NoteKey
 
 
@@ -141,8 +141,7 @@ class ProposalRecord:
 class StandingNow:
     """How a proposal stands now."""
 
-    state: str
-    """pending, active, canceled, defeated, succeeded, queued, expired, executed."""
+    state: ProposalState
     votes_for: int
     votes_against: int
     votes_abstain: int

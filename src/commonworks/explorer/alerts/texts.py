@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from commonworks.errors import InvariantBroken
@@ -12,16 +11,15 @@ from commonworks.explorer.alerts.rules import Channel, Kind, Subscription
 from commonworks.explorer.alerts.store import CONFIRM, TEST
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext, mark, ngettext
+from commonworks.explorer.web.model import address_text
+from commonworks.explorer.web.plain_text import one_line
+from commonworks.explorer.web.templating import duration, moment, money_of, short
 from commonworks.explorer.web.words import reason_words
-from commonworks.units import DAY_S
 
 SUBJECT_MAX: Final = 150
 """Longest subject, characters."""
 LABEL_MAX: Final = 60
 """Longest name from elsewhere that is repeated in a message."""
-HOUR_S: Final = 3_600
-DIGITS: Final = 2
-"""Decimal places of an amount in a message."""
 
 KIND_WORDS: Final[Mapping[Kind, tuple[str, str]]] = {
     Kind.SILENT: (
@@ -56,9 +54,9 @@ class Text:
     """Path of the page to look at."""
 
 
-def one_line(text: str, longest: int) -> str:
+def cut(text: str, longest: int) -> str:
     """Return foreign text as one line without control characters, cut to a length."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = one_line(text)
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
@@ -70,14 +68,14 @@ def compose(site: Site, subscription: Subscription, kind: str, data: Mapping[str
         Kind.PAYOUT: _payout,
         Kind.VOTE: _vote,
     }
-    network = one_line(site.name, LABEL_MAX)
+    network = cut(site.name, LABEL_MAX)
     if kind == CONFIRM:
         subject = gettext("Confirm your alerts")
         body = [
             gettext(
                 "Somebody who signed in as %(account)s wants alerts of the network %(network)s to "
                 "be sent to this address.",
-                account=short(subscription.account),
+                account=short(address_text(subscription.account)),
                 network=network,
             ),
             gettext(
@@ -95,35 +93,16 @@ def compose(site: Site, subscription: Subscription, kind: str, data: Mapping[str
     else:
         text = makers[Kind(kind)](site, data)
     return Text(
-        subject=one_line(f"[{network}] {text.subject}", SUBJECT_MAX),
+        subject=cut(f"[{network}] {text.subject}", SUBJECT_MAX),
         lines=text.lines,
         place=text.place,
     )
 
 
-def short(account: bytes) -> str:
-    """Return an account as people compare it: its beginning and its end."""
-    text = account.hex()
-    return f"0x{text[:6]}…{text[-4:]}"
-
-
-def moment(time_s: int) -> str:
-    """Return a time for people everywhere."""
-    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def period(length_s: int) -> str:
-    """Return a length of time in days or hours."""
-    if length_s % DAY_S == 0:
-        return ngettext("%(num)s day", "%(num)s days", length_s // DAY_S)
-    hours = length_s // HOUR_S
-    return ngettext("%(num)s hour", "%(num)s hours", hours)
-
-
 def _device(one: Mapping[str, Any]) -> str:
     label = one.get("label")
     if label:
-        return one_line(str(label), LABEL_MAX)
+        return cut(str(label), LABEL_MAX)
     return gettext("device %(number)s", number=one["device"])
 
 
@@ -137,7 +116,7 @@ def _silent(_: Site, data: Mapping[str, Any]) -> Text:
                 "%(period)s.",
                 device=name,
                 moment=moment(data["heard_at"]),
-                period=period(data["silent_after_s"]),
+                period=duration(data["silent_after_s"]),
             ),
             gettext("Look whether it has power and a connection, and whether its agent runs."),
         ),
@@ -181,7 +160,9 @@ def _rejected(site: Site, data: Mapping[str, Any]) -> Text:
 
 
 def _payout(site: Site, data: Mapping[str, Any]) -> Text:
-    amounts = gettext(" and ").join(_money(site, one) for one in data["earned"])
+    amounts = gettext(" and ").join(
+        money_of(site, one["amount"], one["asset"]) for one in data["earned"]
+    )
     return Text(
         subject=gettext("You can claim %(amounts)s", amounts=amounts),
         lines=(
@@ -196,23 +177,8 @@ def _payout(site: Site, data: Mapping[str, Any]) -> Text:
     )
 
 
-def _money(site: Site, earned: Mapping[str, Any]) -> str:
-    symbol, decimals = site.asset(bytes.fromhex(earned["asset"][2:]))
-    return f"{_amount(int(earned['amount']), decimals)} {symbol}"
-
-
-def _amount(value: int, decimals: int) -> str:
-    """Return an amount floored to two places; one below that with every place that it has."""
-    whole, rest = divmod(value, 10**decimals)
-    digits = str(rest).rjust(decimals, "0") if decimals else ""
-    shown = digits[:DIGITS]
-    if value and not whole and not shown.strip("0"):
-        shown = digits.rstrip("0")
-    return f"{whole:,}.{shown}" if shown else f"{whole:,}"
-
-
 def _vote(_: Site, data: Mapping[str, Any]) -> Text:
-    title = one_line(data["title"], LABEL_MAX)
+    title = cut(data["title"], LABEL_MAX)
     values = {"number": data["proposal"], "title": title, "moment": moment(data["ends_at"])}
     if data["ending"]:
         subject = gettext("The vote on proposal %(number)s ends soon", **values)
@@ -234,6 +200,6 @@ def footer(subscription: Subscription, links: Sequence[str]) -> str:
         raise InvariantBroken("only e-mail has a footer")
     why = gettext(
         "You get this because alerts for the account %(account)s are sent to this address.",
-        account=short(subscription.account),
+        account=short(address_text(subscription.account)),
     )
     return "\n".join([why, *links])

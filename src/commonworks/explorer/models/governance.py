@@ -8,6 +8,7 @@ from pydantic import Field
 
 from commonworks.explorer.models.parameters import ParameterValue
 from commonworks.explorer.web.model import Address, Amount, Hash, Model, Party, Time
+from commonworks.ports import ProposalState
 
 
 class Electorate(StrEnum):
@@ -17,19 +18,6 @@ class Electorate(StrEnum):
     """One vote for every unit of the token."""
     MEMBERSHIP = "membership"
     """One member, one vote."""
-
-
-class ProposalState(StrEnum):
-    """Where a proposal stands."""
-
-    PENDING = "pending"
-    ACTIVE = "active"
-    CANCELED = "canceled"
-    DEFEATED = "defeated"
-    SUCCEEDED = "succeeded"
-    QUEUED = "queued"
-    EXPIRED = "expired"
-    EXECUTED = "executed"
 
 
 class Support(StrEnum):

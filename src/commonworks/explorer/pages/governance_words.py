@@ -8,12 +8,12 @@ from commonworks.explorer.models.governance import (
     GainBar,
     Moment,
     NextMoment,
-    ProposalState,
     Step,
     Support,
 )
 from commonworks.explorer.web.i18n import gettext, ngettext
 from commonworks.explorer.web.templating import duration, short
+from commonworks.ports import ProposalState
 
 
 def state(value: ProposalState | None) -> tuple[str, str]:

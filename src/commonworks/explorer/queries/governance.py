@@ -26,7 +26,6 @@ from commonworks.explorer.models.governance import (
     Moment,
     NextMoment,
     ProposalBrief,
-    ProposalState,
     ProposalView,
     Rules,
     Step,
@@ -48,6 +47,7 @@ from commonworks.explorer.web.model import (
     party,
 )
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
+from commonworks.ports import ProposalState
 from commonworks.units import DAY_S, PPM, WEI_DECIMALS
 
 DECISION_LIFE_S: Final = 30 * DAY_S
@@ -259,7 +259,7 @@ def state_of(site: Site, found: Found, now: StandingNow | None) -> ProposalState
     if row.canceled_tx is not None:
         return ProposalState.CANCELED
     if now is not None:
-        return ProposalState(now.state)
+        return now.state
     if time_s <= row.vote_start:
         return ProposalState.PENDING
     return ProposalState.ACTIVE if time_s <= row.vote_end else None

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from commonworks.errors import NotFound
+from commonworks.explorer import cells
 from commonworks.explorer.index.schema import parameter_change
 from commonworks.explorer.models.parameters import (
     ComingValue,
@@ -24,7 +25,7 @@ from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext, mark
 from commonworks.explorer.web.model import address_text, amount_text, hash_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
-from commonworks.explorer.web.templating import amount, duration
+from commonworks.explorer.web.templating import duration, exact
 from commonworks.units import WEI_DECIMALS
 
 KEY_MAX: Final = 32
@@ -39,6 +40,9 @@ PERCENT_DECIMALS: Final = 4
 
 ANY: Final = ("address", "hash")
 """Units whose bounds say nothing to people."""
+
+H3_RESOLUTION: Final = mark("H3 resolution")
+"""Unit of a map cell's size."""
 
 UNKNOWN: Final = mark("This release does not know what it is for.")
 
@@ -81,10 +85,22 @@ def value_text(site: Site, unit: str, value: int) -> str:
             return f"{exact(value, decimals)} {symbol}"
         case "micro":
             return f"{exact(value, site.currency_decimals)} {site.network.currency_code}"
+        case cells.DECLARED.unit if cells.COARSEST <= value <= cells.FINEST:
+            return gettext(
+                "%(resolution)s (cells of about %(area)s)",
+                resolution=exact(value, 0),
+                area=area_text(value),
+            )
         case "":
             return exact(value, 0)
         case _:
             return f"{exact(value, 0)} {gettext(unit)}"
+
+
+def area_text(resolution: int) -> str:
+    """Return about how large map cells of a resolution are, 0..15: `5.2 km²`."""
+    found = cells.area(resolution)
+    return f"{exact(found.value, found.decimals)} {found.unit}"
 
 
 def scale_of(site: Site, unit: str) -> tuple[int, str]:
@@ -104,14 +120,6 @@ def scale_of(site: Site, unit: str) -> tuple[int, str]:
             return site.currency_decimals, site.network.currency_code
         case _:
             return 0, gettext(unit) if unit else ""
-
-
-def exact(value: int, decimals: int) -> str:
-    """Return smallest units as whole ones with every place that is not zero."""
-    digits, rest = decimals, value
-    while digits and rest % 10 == 0:
-        digits, rest = digits - 1, rest // 10
-    return amount(value, decimals, digits)
 
 
 def _account_text(site: Site, value: int) -> str:
@@ -185,6 +193,11 @@ def current_values(
         for key, rows in _changes(connection, keys).items()
         if (held := value_at(rows, epoch)) is not None
     }
+
+
+def map_resolution(connection: Connection, site: Site) -> int:
+    """Return the finest H3 resolution that may be shown and taken now, 0..15."""
+    return cells.allowed(current_values(connection, site, [cells.PARAMETER]).get(cells.PARAMETER))
 
 
 def changes_of(connection: Connection, keys: Sequence[str]) -> dict[str, list[Any]]:

@@ -90,6 +90,14 @@ def amount(value: int | str | None, decimals: int, digits: int = 2) -> str:
         return _decimal(shown, least, places)
 
 
+def exact(value: int, decimals: int, least: int = 0) -> str:
+    """Return smallest units as whole ones with every place that is not zero, at least `least`."""
+    digits, rest = decimals, value
+    while digits > least and rest % 10 == 0:
+        digits, rest = digits - 1, rest // 10
+    return amount(value, decimals, digits)
+
+
 def percent(ppm: int | None, digits: int = 1) -> str:
     """Return parts per million as a percentage."""
     if ppm is None:

@@ -51,7 +51,7 @@ class ChainCouncil:
         proposal = find_proposal(tuple(self._book.proposals.values()), str(number))
         now = await self._governance.standing(proposal)
         return StandingNow(
-            state=str(now.state),
+            state=now.state,
             votes_for=now.votes_for,
             votes_against=now.votes_against,
             votes_abstain=now.votes_abstain,

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from babel.numbers import get_decimal_symbol, get_group_symbol
-
 from commonworks.chain.abi import Item, contract, encode
 from commonworks.chain.accounts import address_text
 from commonworks.chain.ballots import GOVERNOR, Support
@@ -22,14 +20,16 @@ from commonworks.chain.plan import Deployment
 from commonworks.chain.uniswap import SWAP_EXACT_IN, SWAP_EXACT_OUT
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, InvalidInput
-from commonworks.explorer.web import i18n
 from commonworks.explorer.web.i18n import gettext, ngettext
-from commonworks.explorer.web.templating import moment, percent
+from commonworks.explorer.web.templating import exact, moment, percent
 from commonworks.settlement.facts import text_of
 from commonworks.units import WEI_DECIMALS
 
 REASON_SHOWN: Final = 200
 """Characters of a vote's reason that are shown."""
+
+MONEY_PLACES: Final = 2
+"""Decimal places that money has at least."""
 
 _Values = Mapping[str, Any]
 
@@ -96,9 +96,9 @@ class Speller:
     def money(self, asset: bytes, amount: int) -> str:
         """Return an amount with every digit that it has."""
         if asset == self.deployment.token:
-            return f"{exact(amount, WEI_DECIMALS)} {self.token_symbol}"
+            return f"{exact(amount, WEI_DECIMALS, MONEY_PLACES)} {self.token_symbol}"
         if asset == self.deployment.currency:
-            return f"{exact(amount, self.currency_decimals)} {self.currency_code}"
+            return f"{exact(amount, self.currency_decimals, MONEY_PLACES)} {self.currency_code}"
         return f"{amount} {address_text(asset)}"
 
     def _vault(self) -> Mapping[str, _Writer]:
@@ -281,15 +281,6 @@ class Speller:
 
 _Writer = Callable[[RawCall, _Values], str | None]
 _Family = tuple[str, Mapping[str, Item], Mapping[str, _Writer]]
-
-
-def exact(value: int, decimals: int) -> str:
-    """Return smallest units as whole ones, every digit that is not nothing, at least two."""
-    whole, rest = divmod(value, 10**decimals)
-    places = str(rest).rjust(decimals, "0").rstrip("0").ljust(min(2, decimals), "0")
-    language = i18n.language()  # babel itself does not format numbers of more than 28 digits
-    head = f"{whole:,}".replace(",", str(get_group_symbol(language)))
-    return f"{head}{get_decimal_symbol(language)}{places}" if decimals else head
 
 
 def _proposal_id(values: _Values) -> int:
