@@ -39,6 +39,14 @@ from commonworks.ports import Head, Log
 from commonworks.resources.base import Resource
 from commonworks.settlement.facts import NOBODY
 from commonworks.statements.codec import Item
+from commonworks.stops import (
+    GuardianAppointed,
+    GuardianHalted,
+    Halted,
+    HaltVoted,
+    RootAccepted,
+    RootDelayed,
+)
 from commonworks.translog.notes import Checkpoint, NoteKey, note_key, sign_checkpoint
 from commonworks.translog.tiles import HashReader, bundles_for, tiles_for
 from commonworks.translog.tree import leaf_hash
@@ -48,6 +56,7 @@ from street_world import Street
 
 EPOCHS = 4
 SERVED = (Confirmed, Closed, Attested, Finalised)
+HALT_S = 7_200
 BLOCK_EVENTS = 3
 
 
@@ -85,6 +94,7 @@ def history(random: Random, epochs: int = EPOCHS) -> History:
     served: list[tuple[int, Event]] = []
     for settled in settlements:
         served += _serve(made, settled, logs)
+        served += _hold(made, settled)
     open_entries = made.entries[epochs]
     for entry in open_entries:
         logs[entry.log_id].append(entry.statement)
@@ -158,6 +168,36 @@ def _serve(
         Finalised(at=at, epoch=epoch, digest=settled.digest, commitment=settled.commitment),
     ]
     return [(end + 120, event) for event in said]
+
+
+def _hold(made: Street, settled: Settlement) -> list[tuple[int, Event]]:
+    """Return what is said of an epoch's root, with the time: it waits for two epochs and a half.
+
+    The first one is halted by votes, the second by the guardian; each later one takes the place of
+    the one that waits second.
+    """
+    epoch, length = settled.epoch, made.network.epoch_length_s
+    at = Position(block=0, time=0, index=0, tx=bytes(32))
+    time = made.network.epoch_start(epoch + 1) + 120
+    due = time + 5 * length // 2
+    root = settled.commitment.payout_root
+    said: list[Event] = [RootAccepted(at=at, epoch=epoch, root=root, claimable_at=due)]
+    later: list[Event] = []
+    if epoch == 0:
+        said.insert(0, GuardianAppointed(at=at, holder=account("guardian"), until=due + 99))
+        later = [
+            *(HaltVoted(at=at, epoch=0, verifier=account(v), stake=7) for v in VERIFIERS),
+            Halted(at=at, epoch=0, until=due + HALT_S),
+            RootDelayed(at=at, epoch=0, claimable_at=due + HALT_S),
+        ]
+    elif epoch == 1:
+        held = due - length + HALT_S  # that of the root before it, which covers nothing of this one
+        later = [
+            GuardianHalted(at=at, epoch=1, holder=account("guardian"), ready_at=due + 99),
+            Halted(at=at, epoch=1, until=held),
+            RootDelayed(at=at, epoch=1, claimable_at=max(held, due)),
+        ]
+    return [(time, event) for event in said] + [(time + 60, event) for event in later]
 
 
 def _chain(timed: Sequence[tuple[int, Event]]) -> tuple[Event, ...]:

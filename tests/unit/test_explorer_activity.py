@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from commonworks import events as chain
+from commonworks import stops
 from commonworks.errors import InvalidInput
 from commonworks.explorer.api.activity import frames
 from commonworks.explorer.events_in_words import KINDS, SENTENCES, describe, names_of
@@ -160,6 +161,40 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
         {"account": ANNA, "asset": TOKEN, "amount": 17 * 10**17},
         "anna claimed 1.70 CWT.",
     ),
+    "halt_voted": (
+        {"account": ANNA, "epoch": 3, "amount": 7 * 10**18},
+        "Verifier anna voted with a stake of 7.00 CWT to stop the payout of epoch 3.",
+    ),
+    "halted": (
+        {"epoch": 3, "detail": {"until": 1_767_225_600}},
+        "The payout of epoch 3 was stopped until 1 Jan 2026, 00:00 UTC.",
+    ),
+    "root_accepted": (
+        {"epoch": 3, "detail": {"claimable_at": 1_767_225_600}},
+        "The Vault took in the payout of epoch 3; its hold ends at 1 Jan 2026, 00:00 UTC.",
+    ),
+    "root_delayed": (
+        {"epoch": 3, "detail": {"claimable_at": 1_767_225_600}},
+        "The payout root of epoch 3 cannot be claimed against before 1 Jan 2026, 00:00 UTC.",
+    ),
+    "exit_entered": (
+        {"detail": {"since": 1_767_225_600}},
+        "The Vault's exit was opened: everybody can take out what is theirs, and no epoch is "
+        "settled any more.",
+    ),
+    "exited": (
+        {"account": ANNA, "asset": CURRENCY, "amount": 7_000_000},
+        "anna took 7.00 tEUR out of the Vault by its exit.",
+    ),
+    "guardian_appointed": (
+        {"account": ANNA, "detail": {"until": 1_767_225_600}},
+        "anna is guardian until 1 Jan 2026, 00:00 UTC and may stop payouts that wait.",
+    ),
+    "guardian_halted": (
+        {"account": ANNA, "epoch": 3, "detail": {"ready_at": 1_767_225_600}},
+        "The guardian anna stopped the payout of epoch 3; it cannot stop another one before "
+        "1 Jan 2026, 00:00 UTC.",
+    ),
 }
 
 
@@ -169,10 +204,16 @@ def test_every_kind_of_event_is_a_sentence(site: Site, kind: str) -> None:
     assert told(site, kind=kind, **changes) == sentence
 
 
+def test_an_office_that_nobody_holds_says_so(site: Site) -> None:
+    assert told(site, kind="guardian_appointed", account=bytes(20)) == (
+        "Nobody is guardian any more."
+    )
+
+
 def test_no_kind_of_event_is_forgotten() -> None:
     known = {
         thing
-        for thing in vars(chain).values()
+        for thing in (vars(chain) | vars(stops)).values()
         if isinstance(thing, type) and issubclass(thing, chain.Event) and thing is not chain.Event
     }
     kinds = {

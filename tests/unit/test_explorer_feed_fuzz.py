@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, Table, func, select
 
 from commonworks import events as all_events
+from commonworks import stops
 from commonworks.crypto import cbor, cose
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.events import (
@@ -44,7 +45,7 @@ WORDS = (
 ACCOUNTS = tuple(account(number) for number in (0, 1, 2, 2**160 - 1))
 LOGS = tuple(digest(number) for number in range(1, 5))
 NAMES = {
-    "owner", "enroller", "sender", "receiver", "operator", "verifier", "account", "asset",
+    "owner", "enroller", "sender", "receiver", "operator", "verifier", "account", "asset", "holder",
 }  # fmt: skip
 SMALL = {"algorithm": (-8, -7, 0, 127, -128), "ppm": (0, 1, 10**6, 2**32 - 1)}
 """Fields that the contracts' own types keep small."""
@@ -54,7 +55,7 @@ HELD = {Bonded, UnbondingStarted}
 """The contract keeps their sums, and these fit 256 bits as well."""
 KINDS = [
     kind
-    for kind in vars(all_events).values()
+    for kind in (vars(all_events) | vars(stops)).values()
     if isinstance(kind, type) and issubclass(kind, Event) and kind not in CHAINED | {Event}
 ]
 

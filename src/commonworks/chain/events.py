@@ -48,8 +48,8 @@ from commonworks.events import (
     WithdrawalRequested,
 )
 from commonworks.stops import (
-    ExitEntered,
     Exited,
+    ExitEntered,
     GuardianAppointed,
     GuardianHalted,
     Halted,

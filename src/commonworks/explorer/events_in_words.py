@@ -98,6 +98,30 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
             "%(account)s lets device %(device)s spend up to %(limit)s an epoch."
         ),
         "claimed": mark("%(account)s claimed %(amount)s."),
+        "halt_voted": mark(
+            "Verifier %(verifier)s voted with a stake of %(amount)s to stop the payout of epoch "
+            "%(epoch)s."
+        ),
+        "halted": mark("The payout of epoch %(epoch)s was stopped until %(until)s."),
+        "root_accepted": mark(
+            "The Vault took in the payout of epoch %(epoch)s; its hold ends at %(claimable_at)s."
+        ),
+        "root_delayed": mark(
+            "The payout root of epoch %(epoch)s cannot be claimed against before %(claimable_at)s."
+        ),
+        "exit_entered": mark(
+            "The Vault's exit was opened: everybody can take out what is theirs, and no epoch is "
+            "settled any more."
+        ),
+        "exited": mark("%(account)s took %(amount)s out of the Vault by its exit."),
+        "guardian_appointed": mark(
+            "%(account)s is guardian until %(until)s and may stop payouts that wait."
+        ),
+        "guardian_appointed.none": mark("Nobody is guardian any more."),
+        "guardian_halted": mark(
+            "The guardian %(account)s stopped the payout of epoch %(epoch)s; it cannot stop "
+            "another one before %(ready_at)s."
+        ),
     }
 )
 """Event kind, or kind and variant -> what it says."""
@@ -127,6 +151,14 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "withdrawal_requested": mark("Withdrawal asked for"),
         "spend_limit_set": mark("Spending limit set"),
         "claimed": mark("Earnings claimed"),
+        "halt_voted": mark("Vote to stop a payout"),
+        "halted": mark("Payout stopped"),
+        "root_accepted": mark("Payout on hold"),
+        "root_delayed": mark("Payout delayed"),
+        "exit_entered": mark("Exit opened"),
+        "exited": mark("Paid by the exit"),
+        "guardian_appointed": mark("Guardian appointed"),
+        "guardian_halted": mark("Payout stopped by the guardian"),
     }
 )
 """Event kind -> its heading."""
@@ -215,6 +247,8 @@ def _variant(row: Row[Any], detail: Mapping[str, Any]) -> str:
         return "registrar_set.no"
     if kind == "reference_set" and not detail.get("admitted", True):
         return "reference_set.no"
+    if kind == "guardian_appointed" and row.account is not None and not any(row.account):
+        return "guardian_appointed.none"
     if kind == "deposited" and row.other is not None and row.other != row.account:
         return "deposited.for"
     return kind
@@ -307,7 +341,7 @@ def _from(scene: _Scene) -> Part:
 
 def _amount(scene: _Scene) -> Part:
     row = scene.row
-    bond = row.kind in ("bonded", "unbonding_started", "unbonded")
+    bond = row.kind in ("bonded", "unbonding_started", "unbonded", "halt_voted")
     asset = row.asset if row.asset is not None or not bond else scene.site.bond_asset
     value = row.amount if row.amount is not None else _whole(scene, "amount")
     return Part(text=money_text(scene.site, value, asset))
@@ -322,8 +356,9 @@ def _limit(scene: _Scene) -> Part:
     return Part(text=money_text(scene.site, _whole(scene, "limit"), currency))
 
 
-def _ready_at(scene: _Scene) -> Part:
-    return Part(text=moment(_whole(scene, "ready_at")))
+def _moment(field_name: str) -> Callable[[_Scene], Part]:
+    """Return what shows a moment that stands in the event."""
+    return lambda scene: Part(text=moment(_whole(scene, field_name)))
 
 
 def _size(scene: _Scene) -> Part:
@@ -366,7 +401,9 @@ _PARTS: Final[Mapping[str, Callable[[_Scene], Part]]] = MappingProxyType(
         "amount": _amount,
         "stake": _stake,
         "limit": _limit,
-        "ready_at": _ready_at,
+        "ready_at": _moment("ready_at"),
+        "until": _moment("until"),
+        "claimable_at": _moment("claimable_at"),
         "size": _size,
         "parameter": _parameter,
         "value": _value,

@@ -25,7 +25,7 @@ from commonworks.model import (
 from commonworks.simulation.blocks import NOBODY, Blocks, refuse
 from commonworks.simulation.governance import PolicyModel
 from commonworks.simulation.token import CommonsToken, Erc20
-from commonworks.stops import ExitEntered, Exited, RootAccepted, RootDelayed
+from commonworks.stops import Exited, ExitEntered, RootAccepted, RootDelayed
 
 UINT128_MAX: Final = 2**128 - 1
 """Largest sum that the Vault's books hold."""

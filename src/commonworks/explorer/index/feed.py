@@ -27,14 +27,17 @@ from commonworks.explorer.index.rows import (
     BLOCK,
     LOG,
     SETTLED,
+    STOPS,
     Moved,
     Row,
     cursor_value,
+    drop_cursor,
     move_cursor,
 )
 from commonworks.explorer.ports import ProposalRecord
 from commonworks.model import Network, Settlement
 from commonworks.resources.base import Resource
+from commonworks.stops import STOPPING
 
 
 class Feed:
@@ -53,6 +56,8 @@ class Feed:
         Inputs: `until`, the block up to which these are all events; the last event's by default.
         """
         before = cursor_value(connection, BLOCK)
+        if cursor_value(connection, STOPS) is not None:
+            raise Moved("what stops money is to be read first", hint="read that to its end")
         if before is not None and any(event.at.block <= before for event in events):
             raise Moved("these events are in the index already", hint="go on where it stands")
         fold = ChainFold(connection, self._network)
@@ -62,6 +67,23 @@ class Feed:
         last = until if until is not None else max((e.at.block for e in events), default=before)
         if last is not None:
             move_cursor(connection, BLOCK, last)
+
+    def stops(self, connection: Connection, events: Sequence[Event], *, until: int) -> None:
+        """Fold what stops money of blocks that were folded by a release that passed it over.
+
+        Inputs: all events of the next blocks after those read again before, up to `until`, which
+        is no later than the last block folded. Where it is that block, this is done for ever.
+        """
+        before, folded = cursor_value(connection, STOPS), cursor_value(connection, BLOCK)
+        if before is None or folded is None or not before < until <= folded:
+            raise Moved("these blocks are not to be read again", hint="go on where it stands")
+        fold = ChainFold(connection, self._network)
+        fold.fold([event for event in events if isinstance(event, STOPPING)])
+        fold.write()
+        if until == folded:
+            drop_cursor(connection, STOPS)
+        else:
+            move_cursor(connection, STOPS, until)
 
     def entries(
         self, connection: Connection, log_id: bytes, items: Sequence[tuple[int, bytes]]

@@ -40,6 +40,7 @@ from commonworks.events import (
     WithdrawalRequested,
 )
 from commonworks.explorer.index import schema
+from commonworks.explorer.index.feed_roots import RootFold
 from commonworks.explorer.index.followed import Followed
 from commonworks.explorer.index.rows import (
     Row,
@@ -52,6 +53,14 @@ from commonworks.explorer.index.rows import (
 )
 from commonworks.model import Network
 from commonworks.settlement.facts import NOBODY, key_of, text_of
+from commonworks.stops import (
+    Exited,
+    GuardianAppointed,
+    GuardianHalted,
+    HaltVoted,
+    RootAccepted,
+    RootDelayed,
+)
 
 RESOURCE_MAX: Final = 31
 """Longest name of a resource."""
@@ -70,6 +79,9 @@ _ABOUT: Final[Mapping[type[Event], Mapping[str, str]]] = {
     Attested: {"account": "verifier"},
     Deposited: {"other": "sender"},
     SpendLimitSet: {"amount": "limit"},
+    HaltVoted: {"account": "verifier", "amount": "stake"},
+    GuardianAppointed: {"account": "holder"},
+    GuardianHalted: {"account": "holder"},
 }
 """The diary's column -> the event's field, where they are called differently."""
 _COLUMNS: Final = ("epoch", "device", "log_id", "account", "other", "asset", "amount")
@@ -121,13 +133,14 @@ class ChainFold:
             for table in (
                 schema.device, schema.epoch, schema.evidence_range, schema.confirmation,
                 schema.attestation, schema.spend_limit, schema.gateway, schema.verifier,
-                schema.bond, schema.anchor, schema.site,
+                schema.bond, schema.anchor, schema.site, schema.payout_root,
             )
         }  # fmt: skip
         self._movements: list[Row] = []
         self._changes: list[Row] = []
         self._newest: dict[str, Row | None] = {}
         self._followed = Followed(connection)
+        roots = RootFold(connection, self._rows["payout_root"])
         self._steps: Mapping[type[Event], Callable[[Any], None]] = {
             Enrolled: self._enrol,
             Transferred: self._transfer,
@@ -151,6 +164,9 @@ class ChainFold:
             WithdrawalRequested: self._request,
             SpendLimitSet: self._limit,
             Claimed: self._claim,
+            Exited: self._exit,
+            RootAccepted: roots.accept,
+            RootDelayed: roots.delay,
         }
 
     def fold(self, events: Sequence[Event]) -> None:
@@ -418,10 +434,13 @@ class ChainFold:
     def _claim(self, event: Claimed) -> None:
         self._move("claim", event, epoch=fitting(event.epoch))
 
+    def _exit(self, event: Exited) -> None:
+        self._move("exit", event)
+
     def _move(
         self,
         kind: str,
-        event: Deposited | WithdrawalRequested | Claimed,
+        event: Deposited | WithdrawalRequested | Claimed | Exited,
         *,
         epoch: int | None = None,
         request: int | None = None,

@@ -30,6 +30,7 @@ from commonworks.explorer.index.logs import LogReader, devices_in
 from commonworks.explorer.index.rows import (
     BLOCK,
     SETTLED,
+    STOPS,
     Moved,
     Row,
     cursor_value,
@@ -206,6 +207,22 @@ class Follower:
 
     # --- chain ----------------------------------------------------------------------------------
 
+    async def _read_stops(self, head: int) -> None:
+        """Read blocks again for what an older release passed over, before anything new."""
+        done = await self._read(lambda connection: cursor_value(connection, STOPS))
+        if done is None or self._block is None or head < self._block:
+            return
+        first, end = max(done + 1, self._first_block), self._block
+        while first <= end:
+            last = min(first + BLOCKS_MAX - 1, end)
+            events = await self._chain.events(first, last)
+            await self._write(self._stops_job(events, last))
+            first = last + 1
+            self._progress("blocks", last, end)
+
+    def _stops_job(self, events: Sequence[Event], last: int) -> Callable[[Connection], None]:
+        return lambda connection: self._feed.stops(connection, events, until=last)
+
     async def _follow_chain(self, step: Step) -> None:
         done = self._block
         first = self._first_block if done is None else done + 1
@@ -216,6 +233,7 @@ class Follower:
                     f"the chain ends at block {head.block}, the index has read to {done}",
                     hint="if it stays so it is another chain: commonworks index rebuild",
                 )
+            await self._read_stops(head.block)
             begun = first
             while first <= head.block:
                 last = min(first + BLOCKS_MAX - 1, head.block)

@@ -20,6 +20,8 @@ BLOCK: Final = "block"
 """Cursor: the last block folded."""
 SETTLED: Final = "settled"
 """Cursor: how many epochs' settlements were folded."""
+STOPS: Final = "stops"
+"""Cursor: the last block read again for what stops money; only in an index begun without it."""
 LOG: Final = "log:"
 """Cursors of logs begin with this: entries folded of one."""
 
@@ -47,6 +49,11 @@ def move_cursor(connection: Connection, name: str, value: int) -> None:
     moved = connection.execute(update(cursor).where(cursor.c.name == name).values(value=value))
     if moved.rowcount == 0:
         connection.execute(insert(cursor).values(name=name, value=value))
+
+
+def drop_cursor(connection: Connection, name: str) -> None:
+    """Take a cursor away that has done its work."""
+    connection.execute(delete(cursor).where(cursor.c.name == name))
 
 
 def log_cursors(connection: Connection) -> dict[bytes, int]:

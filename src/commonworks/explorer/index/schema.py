@@ -41,7 +41,7 @@ def _account(name: str, **options: Any) -> Column[bytes]:
 cursor: Final = Table(
     "cursor",
     metadata,
-    # What was read: `block` (last block folded), `settled` (epochs folded),
+    # What was read: `block` (last block folded), `settled` (epochs folded), `stops` (see rows.py),
     # `log:<hex log id>` (entries folded). Moves in the same transaction as the rows it covers.
     Column("name", String(80), primary_key=True),
     Column("value", BigInteger, nullable=False),
@@ -256,6 +256,20 @@ attestation: Final = Table(
     _hash("tx", nullable=False),
 )
 
+payout_root: Final = Table(
+    "payout_root",
+    metadata,
+    # Payout roots as the Vault keeps them: one in force, one waits, one more behind it.
+    Column("epoch", BigInteger, primary_key=True),
+    _hash("root", nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    _hash("accepted_tx", nullable=False),
+    Column("claimable_at", BigInteger, nullable=False),  # its own hold, or the halt's end
+    Column("in_force_at", BigInteger, nullable=False),  # not before the one ahead of it
+    Column("stopped_at", BigInteger),  # when a halt held it up last
+    Column("replaced_by", BigInteger),  # epoch of the root that took its place while it waited
+)
+
 work: Final = Table(
     "work",
     metadata,
@@ -314,7 +328,7 @@ payout: Final = Table(
 tally: Final = Table(
     "tally",
     metadata,
-    # What the rows of a settled epoch come to; see tallies.py for what is counted by what.
+    # What the rows of a settled epoch come to; see tallies.py.
     Column("epoch", BigInteger, primary_key=True),
     Column("what", String(8), primary_key=True),  # work, payment, reward, span
     Column("resource", String(31), primary_key=True),
@@ -362,7 +376,7 @@ view_row: Final = Table(
 movement: Final = Table(
     "movement",
     metadata,
-    # Money in and out of the Vault by account: deposit, withdrawal_requested, withdrawn, claim.
+    # Money in and out of the Vault: deposit, withdrawal_requested, withdrawn, claim, exit.
     # `withdrawn` stands in the settlement: its block and log_index are the finalisation's.
     Column("block", BigInteger, primary_key=True),
     Column("log_index", Integer, primary_key=True),
