@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "commonworks"
 PURE = (
     "errors.py", "units.py", "policy.py", "events.py", "stops.py", "model.py", "canonical.py",
-    "crypto", "statements", "translog", "resources", "settlement",
+    "crypto", "statements", "translog", "resources", "settlement", "proofs",
 )  # fmt: skip
 FORBIDDEN = {
     "asyncio", "datetime", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
@@ -28,7 +28,7 @@ KERNEL = (
     "errors.py", "units.py", "policy.py", "events.py", "stops.py", "model.py", "ports.py",
     "canonical.py", "crypto", "statements", "translog", "resources/base.py",
     "resources/simulator.py", "settlement", "gateway", "verifier", "agent", "relay", "explorer",
-    "chain", "storage", "transport", "simulation", "conformance",
+    "chain", "storage", "transport", "simulation", "conformance", "proofs",
 )  # fmt: skip
 RESOURCE_WORDS = re.compile(
     r"\b(energy|kwh|[a-z_]*_wh|watts?|smart.?meters?|photovoltaic|feeders?|kilowatt\w*)\b",
