@@ -21,11 +21,13 @@ from commonworks.explorer.index.tallies import Tallied
 from commonworks.explorer.index.tallies import tally as tallied
 from commonworks.explorer.ports import (
     Balances,
+    CallRecord,
     Claimable,
     Prepared,
     PriceNow,
     ProposalRecord,
     StandingNow,
+    ValueWords,
 )
 from commonworks.explorer.site import Contracts, Site
 from commonworks.explorer.web.guard import Limits
@@ -109,6 +111,7 @@ class Told:
     made: list[ProposalRecord] = field(default_factory=list)
     standings: dict[int, StandingNow] = field(default_factory=dict)
     votes: dict[bytes, int] = field(default_factory=dict)
+    does: str = "Does it."
     prepared: Sequence[Prepared] = ()
     asked: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     submitted: list[bytes] = field(default_factory=list)
@@ -146,6 +149,9 @@ class Told:
         if number not in self.standings:
             raise NotFound(f"there is no proposal {number}")
         return self.standings[number]
+
+    def says(self, call: CallRecord, value: ValueWords) -> str:
+        return self.does
 
     async def votes_of(self, account: bytes, time_s: int | None) -> int:
         return self.votes.get(account, 0)
@@ -217,6 +223,22 @@ def _count_leaves(connection: Connection) -> None:
             update(schema.epoch).where(schema.epoch.c.epoch == epoch).values(leaves=len(leaves))
         )
         connection.execute(values)
+
+
+def set_parameter(site: Site, key: str, *changes: tuple[int, int]) -> None:
+    """Give a parameter its values on chain, each as (first epoch, value), instead of any before."""
+    table, known = schema.parameter_change, site.parameters[key]
+    with site.engine.begin() as connection:
+        connection.execute(delete(table).where(table.c.key == key))
+    row = {
+        "key": key, "minimum": known.minimum, "maximum": known.maximum, "time": GENESIS,
+        "tx": digest(1),
+    }  # fmt: skip
+    rows = [
+        {**row, "number": number, "from_epoch": epoch, "value": value}
+        for number, (epoch, value) in enumerate(changes)
+    ]
+    fill(site.engine, table, *rows)
 
 
 def make_site(told: Told | None = None, **changes: Any) -> Site:

@@ -197,6 +197,11 @@ KERNEL_PARAMETERS: Final[tuple[Parameter, ...]] = (
         description="Largest share of one resource's emission that one account gets in an epoch.",
     ),
     Parameter(
+        key="map_resolution", unit="H3 resolution", minimum=0, maximum=15, default=7,
+        description="How finely pages and new enrolments may say where a device is: a smaller "
+        "number means larger map cells, at once and for every device.",
+    ),
+    Parameter(
         key="rules", unit="hash", minimum=INT256_MIN, maximum=INT256_MAX, default=0,
         description="Hash of the rules in force: sources and tables of every settling module.",
     ),

@@ -91,7 +91,9 @@ def test_from_an_empty_folder_to_a_judged_report(url: str, tmp_path: Path) -> No
 
     enrol = ("device", "enrol", "roof", "--owner", "me", "--resource", "energy", "--home", home)
     fine = newcomer(*enrol, "--cell", "891e15b4677ffff")
-    assert "finer than the 7 of the map" in fine.refused(2)
+    refused = fine.refused(2)
+    assert "finer than the 7 that this network's policy allows" in refused
+    assert "give 871e15b46ffffff" in refused
     enrolled = newcomer(*enrol, "--place", "48.2,16.37").ok()
     assert "871e15b46ffffff" in enrolled.err
     assert "its binding is logged" in enrolled.err

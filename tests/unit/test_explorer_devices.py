@@ -24,7 +24,17 @@ from explorer_epoch_world import (
     hex_of,
     world,
 )
-from explorer_kit import DAY, GENESIS, account, client, digest, fill, make_site, sign_in
+from explorer_kit import (
+    DAY,
+    GENESIS,
+    account,
+    client,
+    digest,
+    fill,
+    make_site,
+    set_parameter,
+    sign_in,
+)
 
 
 @pytest.fixture
@@ -89,8 +99,30 @@ def test_cells_are_shown_no_finer_than_the_map(web: TestClient) -> None:
     assert get(web, "/devices/1")["cell"] == "871f8894cffffff"
     assert get(web, "/devices")["items"][-1]["cell"] == "871f8894cffffff"
     assert "891f8894c6bffff" not in web.get("/devices/1").text
-    assert coarse("831f88fffffffff") == "831f88fffffffff"
-    assert coarse(None) is None
+    assert coarse("831f88fffffffff", 7) == "831f88fffffffff"
+    assert coarse(None, 7) is None
+    assert coarse("11", 7) is None
+
+
+def test_a_vote_coarsens_devices_that_are_there_already(site: Site, web: TestClient) -> None:
+    fine, allowed, coarse_ = "891f8894c6bffff", "861f8894fffffff", "871f8894cffffff"
+    set_parameter(site, "map_resolution", (0, 9))
+    assert get(web, "/devices/1")["cell"] == fine
+    assert get(web, "/devices/1")["map_resolution"] == 9
+    assert ids(get(web, f"/devices?cell={fine}")) == [1]
+    set_parameter(site, "map_resolution", (0, 9), (3, 6), (4, 9))  # it is epoch 3
+    found = get(web, "/devices/1")
+    assert (found["cell"], found["map_resolution"]) == (allowed, 6)
+    assert get(web, "/devices")["items"][-1]["cell"] == allowed
+    assert ids(get(web, f"/devices?cell={allowed}")) == [1]
+    for asked in (fine, coarse_):
+        answer = web.get(f"/api/v1/devices?cell={asked}")
+        assert answer.status_code == 400
+        assert allowed in answer.json()["detail"], "what to ask for instead"
+    for path in ("/devices/1", "/devices", "/api/v1/search?q=roof", "/search?q=roof"):
+        shown = web.get(path).text
+        assert fine not in shown
+        assert coarse_ not in shown
 
 
 @pytest.mark.parametrize("query", ["", "resource=sealed&", f"owner={hex_of(BOB)}&"])

@@ -1,4 +1,4 @@
-"""Joining: cells, the configuration and its checks, the page's steps, a device's progress."""
+"""Joining: the configuration and its checks, the page's steps, a device's progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from commonworks.chain.manifest import (
 )
 from commonworks.chain.plan import Government
 from commonworks.errors import Conflict, InvalidInput
-from commonworks.explorer import cells
 from commonworks.explorer.index import schema
 from commonworks.wiring.explorer.joining import configuration_url, keep, parse
 from commonworks.wiring.home import Home
@@ -30,46 +29,6 @@ VIENNA = (48.2, 16.37)
 VIENNA_CELL = "871e15b46ffffff"
 KEY = kit.digest(0xDE71CE)
 LOG = kit.digest(0x10)
-
-
-# --- cells ----------------------------------------------------------------------------------------
-
-
-def test_a_place_is_its_coarse_cell() -> None:
-    assert cells.cell_at(*VIENNA) == VIENNA_CELL
-    assert cells.parse_place("48.2, 16.37") == VIENNA
-    assert cells.parse_cell(VIENNA_CELL) == int(VIENNA_CELL, 16)
-    assert cells.parse_cell("0x" + VIENNA_CELL) == int(VIENNA_CELL, 16)
-    assert cells.parse_cell("0") == 0
-
-
-@pytest.mark.parametrize("text", ["48.2", "x,y", "", "48.2;16.4", "48,2,16,3"])
-def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(InvalidInput):
-        cells.parse_place(text)
-
-
-@pytest.mark.parametrize("place", [(91.0, 0.0), (0.0, 181.0), (float("nan"), 0.0)])
-def test_places_off_the_globe(place: tuple[float, float]) -> None:
-    with pytest.raises(InvalidInput):
-        cells.cell_at(*place)
-
-
-def test_a_finer_cell_is_refused_and_the_coarse_one_named() -> None:
-    fine = h3.latlng_to_cell(*VIENNA, 9)
-    with pytest.raises(InvalidInput) as caught:
-        cells.parse_cell(fine)
-    assert VIENNA_CELL in caught.value.hint
-    assert cells.parse_cell(h3.cell_to_parent(VIENNA_CELL, 4))
-    for wrong in ("-1", "xyz", "ff", "f" * 40, ""):
-        with pytest.raises(InvalidInput):
-            cells.parse_cell(wrong)
-
-
-@pytest.mark.parametrize("place", [VIENNA, (0.04, 179.97), (-89.96, 33.0), (64.05, -21.95)])
-def test_cells_near_a_rounded_place_hold_the_exact_one(place: tuple[float, float]) -> None:
-    rough = (round(place[0], 1), round(place[1], 1))
-    assert cells.cell_at(*place) in cells.near(*rough)
 
 
 # --- the configuration ----------------------------------------------------------------------------
@@ -207,13 +166,47 @@ def test_what_the_page_gives_is_what_the_command_reads() -> None:
 @pytest.mark.parametrize(
     ("query", "status"),
     [({"resource": "nothing"}, 404), ({"cell": "zz"}, 400), ({"device": "a;rm -rf /"}, 400),
-     ({"device": "$(x)"}, 400), ({"device": "-x"}, 400), ({"device": "../x"}, 400),
-     ({"cell": h3.latlng_to_cell(*VIENNA, 9)}, 400)],
+     ({"device": "$(x)"}, 400), ({"device": "-x"}, 400), ({"device": "../x"}, 400)],
 )  # fmt: skip
 def test_choices_that_cannot_be(query: dict[str, str], status: int) -> None:
     browser = kit.client(site())
     for path in ("/api/v1/join/configuration", "/join", "/join/qr.svg"):
         assert browser.get(path, params=query).status_code == status
+
+
+def test_an_old_link_to_a_finer_cell_comes_out_as_coarse_as_policy_allows_now() -> None:
+    fine = h3.latlng_to_cell(*VIENNA, 9)
+    query = {"resource": "energy", "cell": fine}
+    there = site()
+    browser = kit.client(there)
+    for finest, expected in ((7, VIENNA_CELL), (5, h3.cell_to_parent(fine, 5))):
+        if finest != 7:
+            kit.set_parameter(there, "map_resolution", (0, 7), (3, finest))
+        told = browser.get("/api/v1/join/configuration", params=query).json()
+        assert told["cell"] == expected
+        page = browser.get("/join", params=query).text
+        assert fine not in page
+        assert f"--cell {expected}" in page
+        assert "finer than the network allows now" in page
+    kit.set_parameter(there, "map_resolution", (3, 9))
+    assert browser.get("/api/v1/join/configuration", params=query).json()["cell"] == fine
+    assert "finer than the network allows now" not in browser.get("/join", params=query).text
+
+
+def test_the_page_says_how_fine_and_who_decides() -> None:
+    there = site()
+    browser = kit.client(there)
+    query = {"resource": "energy"}
+    page = browser.get("/join", params=query).text
+    assert "about 5.2 km² large" in page
+    assert "/parameters/map_resolution" not in page, "this network's policy has none"
+    kit.set_parameter(there, "map_resolution", (0, 12))
+    page = browser.get("/join", params=query).text
+    assert "about 310 m² large" in page
+    assert 'href="/parameters/map_resolution"' in page
+    assert 'data-resolution="12"' in page
+    placed = browser.post("/join/place", data={**query, "latitude": "48.2", "longitude": "16.37"})
+    assert f"cell={h3.latlng_to_cell(*VIENNA, 12)}#" in placed.headers["location"]
 
 
 def test_the_steps_work_without_a_script() -> None:
@@ -260,6 +253,7 @@ def test_cells_near() -> None:
     known = {one["cell"]: one["ring"] for one in found.json()["cells"]}
     assert known[VIENNA_CELL][0] == known[VIENNA_CELL][-1]
     assert len(known) == 127
+    assert (found.json()["resolution"], found.json()["rounding_degrees"]) == (7, 0.1)
     bad = kit.client(site()).get("/api/v1/join/cells", params={"latitude": 99, "longitude": 0})
     assert bad.status_code == 422
 

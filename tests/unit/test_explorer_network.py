@@ -16,12 +16,22 @@ from sqlalchemy import insert
 from commonworks.explorer.index import schema
 from commonworks.explorer.models.network import EpochStage, MapAnswer
 from commonworks.explorer.queries import network as queries
-from commonworks.explorer.site import MAP_RESOLUTION, Site
+from commonworks.explorer.site import Site
 from commonworks.explorer.web import templating
 from commonworks.explorer.web.counts import Counts
 from commonworks.resources.base import Visibility
 from commonworks.resources.energy.simulate import OUTLYING, SIMULATOR, VILLAGE
-from explorer_kit import DAY, GENESIS, FixedClock, account, client, digest, fill, make_site
+from explorer_kit import (
+    DAY,
+    GENESIS,
+    FixedClock,
+    account,
+    client,
+    digest,
+    fill,
+    make_site,
+    set_parameter,
+)
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 PLACE = h3.latlng_to_cell(51.4, 9.3, 9)
@@ -185,8 +195,28 @@ def test_devices_are_shown_no_closer_than_the_map_allows() -> None:
     found = map_of(site)
     [feature] = found.features
     assert feature.properties.cell == NEAR
-    assert found.resolution == MAP_RESOLUTION == 7
+    assert found.resolution == 7, "what holds where policy names none"
     assert (feature.properties.minimum, feature.properties.maximum) == (3, 3)
+
+
+def test_a_vote_coarsens_the_map_for_devices_that_are_there_already() -> None:
+    """From the opening of its epoch on, and whatever was counted before; finer again as well."""
+    clock = FixedClock(GENESIS + 3 * DAY - 1)
+    site = make_site(clock=clock)
+    web = client(site)
+    fill(site.engine, schema.device, *(device_row(n, cell=PLACE) for n in range(3)))
+    set_parameter(site, "map_resolution", (0, 9), (3, 5), (4, 15))
+    coarse = h3.cell_to_parent(PLACE, 5)
+    seen = []
+    for time_s in (GENESIS + 3 * DAY - 1, GENESIS + 3 * DAY, GENESIS + 4 * DAY):
+        clock.time_s = time_s
+        answer = web.get("/api/v1/network/map").json()
+        [feature] = answer["features"]
+        seen.append((feature["properties"]["cell"], answer["resolution"]))
+        page = web.get("/").text
+        assert feature["properties"]["cell"] in page
+        assert (PLACE in page) == (feature["properties"]["cell"] == PLACE)
+    assert seen == [(PLACE, 9), (coarse, 5), (PLACE, 15)]
 
 
 def test_one_or_two_sealed_devices_are_a_range_and_public_ones_are_not() -> None:

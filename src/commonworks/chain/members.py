@@ -28,7 +28,7 @@ from commonworks.chain.messages import (
     SignedSpendLimit,
     SignedWithdrawal,
 )
-from commonworks.chain.plan import Deployment, GenesisParameter
+from commonworks.chain.plan import Deployment, GenesisParameter, key_word
 from commonworks.chain.transactions import RECEIPT_TIMEOUT_S, Call, Receipt, Sender
 from commonworks.crypto.keys import PublicKey
 from commonworks.errors import Conflict, Unauthorized, require
@@ -309,6 +309,20 @@ class Members:
         return await self._do(self.calls.define_parameter(parameter))
 
     # --- looking ------------------------------------------------------------------------------
+
+    async def parameter(self, key: str, epoch: int | None = None) -> int | None:
+        """Return a governed parameter's value in an epoch, by default in the chain's own now.
+
+        None where it was not in force then, or this network never defined it.
+        """
+        word, at = key_word(key), self.deployment.policy
+        asked = ("value", word) if epoch is None else ("valueAt", word, epoch)
+        try:
+            return int(await self._ask("Policy", at, *asked))
+        except Conflict as error:
+            if error.fields.get("refusal") == "NotDefined":
+                return None
+            raise
 
     async def balance(self, asset: bytes, account: bytes) -> int:
         """Return an account's balance of an ERC-20, in its smallest unit."""

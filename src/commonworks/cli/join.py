@@ -44,7 +44,8 @@ async def join(
 
     expected = None if network is None else _network_id(network)
     invitation = await fetch(source)
-    manifest = await check(invitation, expected, rpc)
+    checked = await check(invitation, expected, rpc)
+    manifest = checked.manifest
     fresh = keep(home, manifest)
     endpoints = manifest.place.endpoints if manifest.place is not None else ()
     document: dict[str, Any] = {
@@ -52,12 +53,17 @@ async def join(
         "network_id": "0x" + invitation.network_id.hex(),
         "endpoints": list(endpoints),
         "resource": invitation.resource,
-        "cell": f"{invitation.cell:x}",
+        "cell": f"{checked.cell:x}",
         "device": invitation.device,
     }
     say(f"{'joined' if fresh else 'still in'} {manifest.name}: chain {', '.join(endpoints)}")
     if expected is None:
         say("compare the network's id with what somebody you trust tells you")
+    if checked.cell != invitation.cell:
+        say(
+            f"the cell {invitation.cell:x} is finer than the network allows now: "
+            f"take {checked.cell:x}, which it lies in"
+        )
     _say_next(home, document)
     if as_json:
         put_json(document)

@@ -23,16 +23,24 @@ from commonworks.cli.shell import (
 )
 from commonworks.crypto.keys import Algorithm
 from commonworks.errors import InvalidInput
-from commonworks.explorer.cells import cell_at, parse_cell, parse_place
+from commonworks.explorer.cells import cell_at, parse_cell, parse_place, require_allowed
 from commonworks.model import (
     Device,
 )
 from commonworks.statements.model import Kind
 from commonworks.storage.keyfiles import inspect_key
-from commonworks.wiring.field import deliver, enrol, parse_columns, sign_for, sign_replacement
+from commonworks.wiring.field import (
+    deliver,
+    enrol,
+    map_resolution,
+    parse_columns,
+    sign_for,
+    sign_replacement,
+)
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import asset_of, devices_now, find_device, name_of
 from commonworks.wiring.session import Session, open_session
+from commonworks.wiring.words import area_text
 
 ALGORITHMS = {"ed25519": Algorithm.EDDSA, "p256": Algorithm.ES256}
 
@@ -173,19 +181,29 @@ async def device_enrol(
 
     Example: commonworks device enrol roof/solar --owner alice --resource energy
 
+    A cell finer than policy allows (map_resolution) is refused; a place becomes an allowed one.
     An owner that enrolled the device with its own wallet is given as 0x...: then it is only bound.
     """
     if cell is not None and place is not None:
         raise InvalidInput("give --cell or --place, not both")
     where = parse_cell(cell or "0")
-    if place is not None:
-        coarse = cell_at(*parse_place(place))
-        say(f"published is only the cell {coarse}, about 5 square kilometres")
-        where = parse_cell(coarse)
+    point = None if place is None else parse_place(place)
     async with open_session(home, say) as session:
+        if point is not None:
+            where = await _cell_of(session, point)
+        elif where:
+            require_allowed(where, await map_resolution(session))
         number, told = await enrol(session, name, owner, resource, where)
     say(told)
     put(str(number))
+
+
+async def _cell_of(session: Session, point: tuple[float, float]) -> int:
+    """Return the map cell of a place, as fine as policy allows now."""
+    finest = await map_resolution(session)
+    cell = cell_at(*point, finest)
+    say(f"published is only the cell {cell}, about {area_text(finest)}")
+    return parse_cell(cell)
 
 
 @device.command("submit")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from sqlalchemy import Engine
 
-from commonworks.explorer import cells
 from commonworks.explorer.alerts.desk import AlertDesk
 from commonworks.explorer.ports import Archive, Backtests, Council, Desk, Ledger
 from commonworks.explorer.proofs import PayoutTrees
@@ -21,9 +19,6 @@ from commonworks.policy import Parameter
 from commonworks.ports import Clock
 from commonworks.resources.base import Resource
 from commonworks.units import WEI_DECIMALS
-
-MAP_RESOLUTION: Final = cells.MAP_RESOLUTION
-"""Finest H3 resolution on the map where policy names none: cells of some 5 square kilometres."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,11 @@ from typing import Final
 
 from commonworks.agent import Agent, AgentSettings, Device, GatewayAddress, Reading
 from commonworks.agent.devices import sign_reading
+from commonworks.chain.members import Members
 from commonworks.chain.messages import Enrolment, sign_enrolment
 from commonworks.crypto.keys import Algorithm, PrivateKey, PublicKey
 from commonworks.errors import InvalidInput, NotFound
+from commonworks.explorer import cells
 from commonworks.resources.base import Resource
 from commonworks.statements.codec import Item, sign_binding, sign_record
 from commonworks.statements.model import Kind, Refusal
@@ -201,6 +203,17 @@ async def deliver(session: Session, items: Sequence[Item]) -> str:
         if agent.unacknowledged:
             return "queued: no gateway answers now; deliver it later with: commonworks agent run"
         return "logged before"
+
+
+async def map_resolution(session: Session) -> int:
+    """Return the finest H3 resolution of map cells that policy allows now."""
+    client = session.client()
+    try:
+        epoch = max(session.network.epoch_at(session.clock.now()), 0)
+        members = Members(client.endpoints, session.deployment)
+        return cells.allowed(await members.parameter(cells.PARAMETER, epoch))
+    finally:
+        await client.close()
 
 
 async def enrol(

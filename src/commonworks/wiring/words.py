@@ -22,6 +22,7 @@ from commonworks.chain.decisions import (
     replaces_government,
     spell,
 )
+from commonworks.explorer import cells
 from commonworks.units import PPM
 from commonworks.wiring.proposals import NOBODY, known_parameters
 from commonworks.wiring.records import asset_of, name_of
@@ -45,6 +46,12 @@ def amount(value: int, decimals: int, digits: int = 2) -> str:
     fraction = str(rest).rjust(decimals, "0")[:digits]
     sign = "-" if value < 0 else ""
     return f"{sign}{whole:,}.{fraction}" if digits else f"{sign}{whole:,}"
+
+
+def area_text(resolution: int) -> str:
+    """Return about how large map cells of a resolution are, 0..15: `5.2 km²`."""
+    found = cells.area(resolution)
+    return f"{amount(found.value, found.decimals, found.decimals)} {found.unit}"
 
 
 class Words:
@@ -105,6 +112,8 @@ class Words:
             return self.account((value % 2**160).to_bytes(20, "big"))
         if unit == "hash":
             return f"0x{value % 2**256:064x}"
+        if key == cells.PARAMETER and cells.COARSEST <= value <= cells.FINEST:
+            return f"{unit} {value} (cells of about {area_text(value)})"
         return f"{value:,} {unit}".rstrip()
 
     def unit(self, key: str) -> str:

@@ -40,6 +40,8 @@ def join_resources(site: SiteDep, connection: ConnDep) -> JoinResources:
 
 @router.get("/join/cells")
 def join_cells(
+    site: SiteDep,
+    connection: ConnDep,
     latitude: Annotated[
         float, Query(ge=-LATITUDE_MAX, le=LATITUDE_MAX, description="Roughly, degrees.")
     ],
@@ -47,8 +49,8 @@ def join_cells(
         float, Query(ge=-LONGITUDE_MAX, le=LONGITUDE_MAX, description="Roughly, degrees.")
     ],
 ) -> JoinCells:
-    """Cells around a rough place: round it to a tenth of a degree, and choose by yourself."""
-    return queries.cells_near(latitude, longitude)
+    """Cells around a rough place: round it to `rounding_degrees`, and choose by yourself."""
+    return queries.cells_near(connection, site, latitude, longitude)
 
 
 @router.get("/join/configuration")
@@ -60,7 +62,8 @@ def join_configuration(
     device: DeviceQuery = None,
 ) -> JoinConfiguration:
     """Everything that `commonworks join` needs on a fresh machine."""
-    return queries.configuration(connection, site, queries.choice(site, resource, cell, device))
+    chosen = queries.choice(connection, site, resource, cell, device)
+    return queries.configuration(connection, site, chosen)
 
 
 @router.get("/join/progress")

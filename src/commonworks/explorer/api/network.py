@@ -34,7 +34,7 @@ def read_map(
         Query(max_length=RESOURCE_NAME_MAX, description="Only devices of this resource."),
     ] = None,
 ) -> MapAnswer:
-    """Devices by H3 cell as GeoJSON, no finer than the map allows.
+    """Devices by H3 cell as GeoJSON, no finer than policy allows now.
 
     Where a resource's evidence is sealed, a cell with fewer than three of its devices says 1 to 2.
     """

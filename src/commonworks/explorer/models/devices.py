@@ -151,7 +151,7 @@ class DeviceDetail(Model):
     thumbprint: Hash
     public_key: str = Field(description="The raw key, hexadecimal.")
     cell: str | None = Field(description="H3 cell, no finer than the network shows on its map.")
-    map_resolution: int = Field(description="Finest H3 resolution that is shown.")
+    map_resolution: int = Field(description="Finest H3 resolution that policy lets us show now.")
     enroller: Party
     enrolled_at: Time
     enrolled_tx: Hash

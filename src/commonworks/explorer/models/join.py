@@ -65,7 +65,10 @@ class JoinCell(Model):
 class JoinCells(Model):
     """Cells around a rough place: the exact one stays with who asks."""
 
-    resolution: int = Field(description="H3 resolution: the finest that the map shows.")
+    resolution: int = Field(description="H3 resolution: the finest that policy allows now.")
+    rounding_degrees: float = Field(
+        description="Round a place to multiples of this before asking: its cell is among these."
+    )
     cells: list[JoinCell]
 
 

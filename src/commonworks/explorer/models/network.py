@@ -156,5 +156,7 @@ class MapAnswer(Model):
 
     type: Literal["FeatureCollection"] = "FeatureCollection"
     features: list[CellFeature]
-    resolution: int = Field(description="H3 resolution of the cells.")
+    resolution: int = Field(
+        description="H3 resolution of the cells, no finer than policy allows now."
+    )
     unplaced: int = Field(description="Devices whose owners gave no place.")

@@ -7,7 +7,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import segno
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from commonworks.errors import InvalidInput
@@ -15,6 +15,7 @@ from commonworks.explorer import cells
 from commonworks.explorer.api.join import CellQuery, DeviceQuery, ResourceQuery
 from commonworks.explorer.pages.alerts import form
 from commonworks.explorer.queries import join as queries
+from commonworks.explorer.queries import parameters
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import ConnDep, SiteDep
 from commonworks.explorer.web.i18n import gettext
@@ -37,6 +38,11 @@ def base_of(site: Site, request: Request) -> str:
     return here if loopback or not public else public
 
 
+def finest_now(site: SiteDep, connection: ConnDep) -> int:
+    """Return the finest H3 resolution that a device may give now."""
+    return parameters.map_resolution(connection, site)
+
+
 @router.get("/join")
 def join(
     request: Request,
@@ -48,7 +54,7 @@ def join(
     trouble: Annotated[str | None, Query(max_length=40)] = None,
 ) -> HTMLResponse:
     """Show the steps, as far as they were taken."""
-    chosen = queries.choice(site, resource, cell, device)
+    chosen = queries.choice(connection, site, resource, cell, device)
     url = queries.configuration_url(base_of(site, request), chosen)
     known = queries.resources(connection, site).items
     return render(
@@ -59,7 +65,7 @@ def join(
         resource=next((one for one in known if one.name == chosen.resource), None),
         placed=cell is not None,
         place=queries.cell_shown(chosen.cell),
-        resolution=cells.MAP_RESOLUTION,
+        fineness=queries.fineness(connection, site),
         url=url,
         commands=queries.commands(site, chosen, url) if chosen.resource else (),
         reach=queries.reach(site),
@@ -71,7 +77,7 @@ def join(
 
 
 @router.post("/join/place")
-async def place(request: Request) -> Response:
+async def place(request: Request, finest: Annotated[int, Depends(finest_now)]) -> Response:
     """Turn a place into its coarse cell, keep nothing of it, and go on."""
     given = await form(request)
 
@@ -80,7 +86,7 @@ async def place(request: Request) -> Response:
 
     resource = given.get("resource", [""])[0][:31]
     try:
-        cell = cells.cell_at(float(text("latitude")), float(text("longitude")))
+        cell = cells.cell_at(float(text("latitude")), float(text("longitude")), finest)
     except (ValueError, InvalidInput):
         query = urlencode({"resource": resource, "trouble": "place"})
         return RedirectResponse(f"/join?{query}#place", 303)
@@ -92,12 +98,13 @@ async def place(request: Request) -> Response:
 def qr(
     request: Request,
     site: SiteDep,
+    connection: ConnDep,
     resource: ResourceQuery = None,
     cell: CellQuery = None,
     device: DeviceQuery = None,
 ) -> Response:
     """Draw the configuration's address as a QR code."""
-    chosen = queries.choice(site, resource, cell, device)
+    chosen = queries.choice(connection, site, resource, cell, device)
     drawn = io.BytesIO()
     code = segno.make_qr(queries.configuration_url(base_of(site, request), chosen), error="m")
     code.save(drawn, kind="svg", scale=QR_MODULE, border=4, dark="#000", light="#fff")

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, or_
 
 from commonworks.crypto.keys import Algorithm
 from commonworks.errors import InvalidInput, NotFound
+from commonworks.explorer import cells
 from commonworks.explorer.index.schema import (
     chain_event,
     device,
@@ -31,9 +32,9 @@ from commonworks.explorer.models.devices import (
     RewardTotal,
 )
 from commonworks.explorer.models.statements import ReasonText
-from commonworks.explorer.queries import device_status
+from commonworks.explorer.queries import device_status, parameters
 from commonworks.explorer.queries.privacy import is_public, may_see
-from commonworks.explorer.site import MAP_RESOLUTION, Site
+from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import (
     DeviceRef,
@@ -49,9 +50,6 @@ from commonworks.units import PPM
 HISTORY_EPOCHS: Final = 60
 """Epochs that a device's page looks back over."""
 
-FINEST: Final = 15
-"""Finest H3 resolution."""
-
 DeviceRecord = Row[Any]
 
 
@@ -61,15 +59,11 @@ def reason_text(site: Site, code: str) -> ReasonText:
     return ReasonText(code=code, title=words.title, meaning=words.meaning, advice=words.advice)
 
 
-def coarse(cell: str | None) -> str | None:
-    """Return a cell as it may be shown: no finer than the map."""
+def coarse(cell: str | None, finest: int) -> str | None:
+    """Return a cell as it may be shown: no finer than policy allows now."""
     if cell is None or not h3.is_valid_cell(cell):
         return None
-    return h3.cell_to_parent(cell, MAP_RESOLUTION) if _finer(cell) else cell
-
-
-def _finer(cell: str) -> bool:
-    return int(h3.get_resolution(cell)) > MAP_RESOLUTION
+    return cells.coarse(cell, finest)
 
 
 def refs_of(connection: Connection, site: Site, numbers: Sequence[int]) -> dict[int, DeviceRef]:
@@ -84,22 +78,22 @@ def refs_of(connection: Connection, site: Site, numbers: Sequence[int]) -> dict[
 # --- the list -------------------------------------------------------------------------------------
 
 
-def _within(cell: str) -> ColumnElement[bool]:
+def _within(cell: str, finest: int) -> ColumnElement[bool]:
     """Return the condition that a device lies in a cell, whatever finer cell it gave."""
     if not h3.is_valid_cell(cell):
         raise InvalidInput(f"{cell[:40]!r} is no H3 cell", hint="write 15 hexadecimal digits")
-    if _finer(cell):
+    if cells.finer(cell, finest):
         raise InvalidInput(
             "the cell is finer than the map shows",
-            hint=f"ask for resolution {MAP_RESOLUTION} or coarser",
+            hint=f"ask for resolution {finest} or coarser: for {cells.coarse(cell, finest)}",
         )
     # The descendants of one resolution are one range: they share the digits above and differ below.
     at, value = h3.get_resolution(cell), h3.str_to_int(cell)
     ranges = []
-    for resolution in range(at, FINEST + 1):
+    for resolution in range(at, cells.FINEST + 1):
         low = high = value & ~(0xF << 52) | resolution << 52
         for digit in range(at + 1, resolution + 1):
-            place = 3 * (FINEST - digit)
+            place = 3 * (cells.FINEST - digit)
             low &= ~(0b111 << place)
             high = high & ~(0b111 << place) | 0b110 << place
         ranges.append(device.c.cell.between(h3.int_to_str(low), h3.int_to_str(high)))
@@ -122,6 +116,7 @@ def list_devices(
 
     `rejections`: only those with, or only those without, rejected statements.
     """
+    finest = parameters.map_resolution(connection, site)
     query = select(device).order_by(device.c.device.desc()).limit(limit + 1)
     if resource is not None:
         query = query.where(device.c.resource == resource)
@@ -133,7 +128,7 @@ def list_devices(
     if rejections is not None:
         query = query.where(literal_column("rejected > 0" if rejections else "rejected = 0"))
     if cell is not None:
-        query = query.where(_within(cell))
+        query = query.where(_within(cell, finest))
     where = decode_cursor(cursor, int)
     if where is not None:
         query = query.where(device.c.device < where[0])
@@ -144,7 +139,7 @@ def list_devices(
         lambda row: DeviceRow(
             device=device_ref(site, row.device, row.thumbprint, row.resource),
             owner=party(site, row.owner),
-            cell=coarse(row.cell),
+            cell=coarse(row.cell, finest),
             reference=row.reference,
             statements=row.statements,
             rejected=row.rejected,
@@ -208,6 +203,7 @@ def get_device(
     history = _history(connection, site, row, first, settled)
     reasons = _reasons(connection, site, number, first)
     shares = _payees(connection, site, row)
+    finest = parameters.map_resolution(connection, site)
     status = device_status.status_of(row, settled, history, reasons)
     payments = select(func.count()).where(payment.c.device == number)
     return DeviceDetail(
@@ -218,8 +214,8 @@ def get_device(
         algorithm=_algorithm(row.algorithm),
         thumbprint=hash_text(row.thumbprint),
         public_key=hash_text(row.public_key),
-        cell=coarse(row.cell),
-        map_resolution=MAP_RESOLUTION,
+        cell=coarse(row.cell, finest),
+        map_resolution=finest,
         enroller=party(site, row.enroller),
         enrolled_at=row.enrolled_at,
         enrolled_tx=hash_text(row.enrolled_tx),

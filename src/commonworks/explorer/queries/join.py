@@ -31,6 +31,7 @@ from commonworks.explorer.models.join import (
     JoinStep,
     JoinStepName,
 )
+from commonworks.explorer.queries import parameters
 from commonworks.explorer.queries.network import outline
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
@@ -113,11 +114,40 @@ def _example(site: Site, kind: Kind, found: Schema) -> str:
 # --- where ----------------------------------------------------------------------------------------
 
 
-def cells_near(latitude: float, longitude: float) -> JoinCells:
+def cells_near(connection: Connection, site: Site, latitude: float, longitude: float) -> JoinCells:
     """Return the cells around a rough place; raise InvalidInput off the globe."""
+    finest = parameters.map_resolution(connection, site)
     return JoinCells(
-        resolution=cells.MAP_RESOLUTION,
-        cells=[JoinCell(cell=cell, ring=outline(cell)) for cell in cells.near(latitude, longitude)],
+        resolution=finest,
+        rounding_degrees=cells.rounding(finest),
+        cells=[
+            JoinCell(cell=cell, ring=outline(cell))
+            for cell in cells.near(latitude, longitude, finest)
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fineness:
+    """How finely a device may say where it is, for the page that asks."""
+
+    resolution: int
+    rounding_degrees: float
+    area: str
+    """About how large such a cell is."""
+    parameter: str | None
+    """Governed parameter that says so; None where this network's policy has none."""
+
+
+def fineness(connection: Connection, site: Site) -> Fineness:
+    """Return how finely a device may say where it is now."""
+    finest = parameters.map_resolution(connection, site)
+    governed = parameters.changes_of(connection, [cells.PARAMETER])
+    return Fineness(
+        resolution=finest,
+        rounding_degrees=cells.rounding(finest),
+        area=parameters.area_text(finest),
+        parameter=cells.PARAMETER if governed else None,
     )
 
 
@@ -138,11 +168,19 @@ class Choice:
 
     resource: str | None
     cell: str
-    """Hexadecimal; `0`: none."""
+    """Hexadecimal, no finer than policy allows now; `0`: none."""
+    coarsened: bool
+    """A finer one was asked for, by an older link or code: `cell` is the one around it."""
     device: str | None
 
 
-def choice(site: Site, resource: str | None, cell: str | None, device: str | None) -> Choice:
+def choice(
+    connection: Connection,
+    site: Site,
+    resource: str | None,
+    cell: str | None,
+    device: str | None,
+) -> Choice:
     """Return a newcomer's choice, checked; raise InvalidInput or NotFound."""
     if resource and resource not in site.resources:
         raise NotFound(f"this network has no resource {resource[:40]!r}")
@@ -151,7 +189,12 @@ def choice(site: Site, resource: str | None, cell: str | None, device: str | Non
         raise InvalidInput(
             f"{device[:80]!r} is no name for a device", hint="letters, digits, - _ /"
         )
-    return Choice(resource=resource or None, cell=f"{number:x}", device=device or None)
+    wanted = taken = f"{number:x}"
+    if number != cells.NOWHERE:
+        taken = cells.coarse(wanted, parameters.map_resolution(connection, site))
+    return Choice(
+        resource=resource or None, cell=taken, coarsened=taken != wanted, device=device or None
+    )
 
 
 def _plain(name: str) -> bool:

@@ -35,7 +35,8 @@ from commonworks.explorer.models.network import (
     ResourceInfo,
     RunningEpoch,
 )
-from commonworks.explorer.site import MAP_RESOLUTION, Site
+from commonworks.explorer.queries import parameters
+from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, hash_text, party
 from commonworks.resources.base import Visibility
@@ -218,11 +219,12 @@ class Places:
     unplaced: int
 
 
-def places(connection: Connection, limit: int, finest: int = MAP_RESOLUTION) -> Places:
+def places(connection: Connection, limit: int, finest: int) -> Places:
     """Return devices by cell, in the finest resolution up to `finest` with few enough cells.
 
-    Every cell given on chain is taken up to that resolution, so nobody is shown closer than the
-    map allows; one that was given coarser stays as coarse as it is.
+    Every cell given on chain is taken up to that resolution, so nobody is shown closer than policy
+    allows now, whatever it allowed when the cell was given; one that was given coarser stays as
+    coarse as it is.
     """
     rows = connection.execute(
         select(device.c.cell, device.c.resource, func.count()).group_by(
@@ -255,8 +257,11 @@ def device_map(
 
     Where a resource's evidence is sealed, one or two devices in a cell are told as a range.
     """
+    finest = parameters.map_resolution(connection, site)  # changes with the clock, not the index
     found = site.counts.of(
-        connection, ("network.places", limit), lambda reading: places(reading, limit)
+        connection,
+        ("network.places", limit, finest),
+        lambda reading: places(reading, limit, finest),
     )
     by_cell: dict[str, dict[str, int]] = {}
     for (cell, name), count in sorted(found.cells.items()):

@@ -19,8 +19,9 @@ from commonworks.chain.abi import contract
 from commonworks.chain.deploy import check_government, read_deployment
 from commonworks.chain.endpoints import Endpoint, Endpoints
 from commonworks.chain.manifest import ChainPlace, Manifest, decode_manifest, manifest_hash
+from commonworks.chain.members import Members
 from commonworks.errors import CommonworksError, Conflict, Corrupt, InvalidInput, NotFound
-from commonworks.explorer.cells import parse_cell
+from commonworks.explorer import cells
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring import documents
 from commonworks.wiring.discover import select_resources
@@ -43,6 +44,7 @@ class Invitation:
     endpoints: tuple[str, ...]
     resource: str | None
     cell: int
+    """Map cell that the newcomer chose, as fine as it was allowed then; 0: none."""
     device: str | None
     """Name that the newcomer chose for its device."""
 
@@ -116,7 +118,7 @@ def _invitation(document: Mapping[str, Any]) -> Invitation:
         place=manifest.place,
         endpoints=endpoints,
         resource=None if resource is None else str(resource),
-        cell=parse_cell(str(document.get("cell") or "0")),
+        cell=cells.parse_cell(str(document.get("cell") or "0")),
         device=None if device is None else str(device),
     )
 
@@ -132,8 +134,18 @@ def _no_configuration(why: str) -> InvalidInput:
     )
 
 
-async def check(invitation: Invitation, expected: bytes | None, rpc: tuple[str, ...]) -> Manifest:
-    """Return the manifest to keep once the chain has shown to be the network.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a newcomer may believe, because the chain says so."""
+
+    manifest: Manifest
+    """The manifest to keep."""
+    cell: int
+    """The invitation's map cell, no finer than policy allows now; 0: none."""
+
+
+async def check(invitation: Invitation, expected: bytes | None, rpc: tuple[str, ...]) -> Checked:
+    """Return what to keep once the chain has shown to be the network.
 
     Inputs: `expected` is the network id that the newcomer knows from elsewhere; `rpc` are endpoints
     to use instead of those told.
@@ -157,6 +169,7 @@ async def check(invitation: Invitation, expected: bytes | None, rpc: tuple[str, 
         )
         said = await endpoints.run(lambda endpoint: _manifest_hash(endpoint, place.settlement))
         await check_government(endpoints, found)
+        finest = cells.allowed(await Members(endpoints, found).parameter(cells.PARAMETER))
     except NotFound as error:
         raise Conflict(f"the chain at {urls[0]} is another one: {error.message}") from error
     finally:
@@ -173,7 +186,14 @@ async def check(invitation: Invitation, expected: bytes | None, rpc: tuple[str, 
                 f"the chain at {urls[0]} has another {what} than the configuration says",
                 hint="it is another network, or the configuration was changed on its way",
             )
-    return replace(invitation.manifest, place=replace(place, endpoints=tuple(urls)))
+    return Checked(
+        manifest=replace(invitation.manifest, place=replace(place, endpoints=tuple(urls))),
+        cell=_coarse(invitation.cell, finest),
+    )
+
+
+def _coarse(cell: int, finest: int) -> int:
+    return cell if cell == cells.NOWHERE else int(cells.coarse(f"{cell:x}", finest), 16)
 
 
 async def _manifest_hash(endpoint: Endpoint, settlement: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 
 from commonworks.errors import InvalidInput
 from commonworks.events import Share
+from commonworks.explorer import cells
 from commonworks.explorer.web.i18n import gettext
 from commonworks.units import PPM
 
@@ -95,9 +96,10 @@ class Wish:
         text = self.text("cell", "")
         if not text:
             return 0
-        if _CELL.fullmatch(text) is None:
+        cell = int(text, 16) if _CELL.fullmatch(text) is not None else -1
+        if cell != cells.NOWHERE and not cells.valid(cell):
             raise InvalidInput(gettext("“%(text)s” is no map cell.", text=text[:40]))
-        return int(text, 16)
+        return cell
 
     def percent(self, name: str, default: str, maximum_ppm: int) -> int:
         """Return parts per million from a percentage that a person writes."""

@@ -1,14 +1,18 @@
 // Joining: choosing a coarse cell on a map that needs no tiles, and watching a device arrive.
 //
-// The exact point stays here: the server is asked for the cells around a place rounded to a tenth
-// of a degree, and which of them holds the point is found out in this script.
+// The exact point stays here: the server is asked for the cells around a place rounded to a few
+// cells' width, and which of them holds the point is found out in this script.
 
 import { localTimes, say } from "./app.js";
 import { live } from "./live.js";
 
-const ROUND = 10;
-const ZOOM_CHOICE = 11;
+const DIGITS = 6;
+const LATITUDE_MAX = 90;
+const LONGITUDE_MAX = 180;
+const ZOOM_CHOICE = 11; // for cells of resolution ZOOM_AT
 const ZOOM_MAX = 14;
+const ZOOM_AT = 7;
+const ZOOM_PER_RESOLUTION = 1.4;
 const POLL_MS = 5_000;
 const SOON_MS = 300;
 
@@ -25,9 +29,16 @@ export function inside(ring, x, y) {
   return odd;
 }
 
-async function cellAt(latitude, longitude) {
-  const rough = (value) => (Math.round(value * ROUND) / ROUND).toFixed(1);
-  const query = `latitude=${rough(latitude)}&longitude=${rough(longitude)}`;
+/** Return a coordinate as the server may know it: a multiple of `step` degrees on the globe. */
+export function rough(value, step, most) {
+  const near = Math.round(value / step) * step;
+  return Math.max(-most, Math.min(most, near)).toFixed(DIGITS);
+}
+
+async function cellAt(latitude, longitude, step) {
+  const query = new URLSearchParams({
+    latitude: rough(latitude, step, LATITUDE_MAX), longitude: rough(longitude, step, LONGITUDE_MAX),
+  });
   const answer = await fetch(`/api/v1/join/cells?${query}`);
   if (!answer.ok) return null;
   const { cells } = await answer.json();
@@ -41,12 +52,14 @@ async function picking(frame) {
   ]);
   const text = JSON.parse(frame.dataset.words);
   const place = frame.querySelector(".leaflet");
+  const step = Number(frame.dataset.rounding);
+  const closer = ZOOM_PER_RESOLUTION * (Number(frame.dataset.resolution) - ZOOM_AT);
   frame.hidden = false;
   place.setAttribute("role", "application");
   place.setAttribute("aria-label", text.map);
   const shown = map(place, {
-    attributionControl: false, zoomControl: false, maxZoom: ZOOM_MAX, zoomSnap: 0.5,
-    fadeAnimation: false, worldCopyJump: true,
+    attributionControl: false, zoomControl: false, maxZoom: ZOOM_MAX + Math.max(closer, 0),
+    zoomSnap: 0.5, fadeAnimation: false, worldCopyJump: true,
   });
   control.zoom({ zoomInTitle: text.in, zoomOutTitle: text.out }).addTo(shown);
   control.scale({ imperial: false, position: "topright" }).addTo(shown);
@@ -74,10 +87,10 @@ async function picking(frame) {
   shown.on("moveend zoomend resize", () => graticule(shown, lines));
   shown.on("click", async ({ latlng }) => {
     const at = latlng.wrap();
-    const found = await cellAt(at.lat, at.lng);
+    const found = await cellAt(at.lat, at.lng, step);
     if (!found) return;
     draw(found.ring);
-    if (shown.getZoom() < ZOOM_CHOICE) shown.fitBounds(picked.getBounds().pad(2));
+    if (shown.getZoom() < ZOOM_CHOICE + closer) shown.fitBounds(picked.getBounds().pad(2));
     offer(frame.dataset.resource, found.cell);
   });
 }

@@ -8,6 +8,8 @@ import { graticule } from "./graticule.js";
 
 const SHADES = [1, 3, 10, 100];
 const ZOOM_MAX = 14;
+const ZOOM_MAX_AT = 7; // resolution of the cells that this is close enough for
+const ZOOM_PER_RESOLUTION = 1.4;
 const NUMBER = new Intl.NumberFormat(document.documentElement.lang || "en");
 
 function range(item) {
@@ -63,7 +65,8 @@ async function draw(frame) {
   const picture = frame.firstElementChild;
   frame.replaceChild(place, picture);
   const shown = makeMap(place, {
-    attributionControl: false, zoomControl: false, maxZoom: ZOOM_MAX, scrollWheelZoom: false,
+    attributionControl: false, zoomControl: false, scrollWheelZoom: false,
+    maxZoom: ZOOM_MAX + ZOOM_PER_RESOLUTION * Math.max(found.resolution - ZOOM_MAX_AT, 0),
     zoomSnap: 0.25, fadeAnimation: false,
   });
   control.zoom({ zoomInTitle: text.in, zoomOutTitle: text.out }).addTo(shown);
