@@ -43,7 +43,7 @@ from commonworks.explorer.ports import (
     Trial,
     TrialState,
 )
-from commonworks.explorer.queries.proofs import build_newest_tree
+from commonworks.explorer.queries.planted import build_newest_tree
 from commonworks.explorer.site import Contracts, Site
 from commonworks.explorer.web import counts
 from commonworks.explorer.web.guard import Limits

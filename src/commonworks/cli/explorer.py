@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from commonworks.cli.shell import asynchronous, home_option, program, say
+from commonworks.cli.shell import asynchronous, home_option, program, program_anywhere, say
 from commonworks.errors import InvalidInput
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import Session, open_session
 
 PORT: Final = click.IntRange(0, 65_535)
+REQUESTS: Final = click.IntRange(1, 1_000_000)
 
 
 def explorer_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,19 +44,24 @@ async def exploring(
     names: bool | None = None,
     reader: str | None = None,
     public_rpc: tuple[str, ...] = (),
+    proxies: tuple[str, ...] = (),
+    requests_per_minute: int | None = None,
 ) -> AsyncIterator[str]:
     """Run the explorer of an opened network until the block is left; the value is its URL."""
     # Loaded where it is wanted: no other command waits for its libraries.
+    from commonworks.explorer.web.proxies import parse_proxy  # noqa: PLC0415
     from commonworks.wiring.explorer.running import Place, run_explorer  # noqa: PLC0415
 
     place = Place(
         host=host,
         port=port,
         hosts=_hosts(hosts),
+        proxies=tuple(map(parse_proxy, proxies)),
+        requests_per_minute=requests_per_minute,
         names=session.manifest.demo if names is None else names,
         reader=reader,
         public_rpc=public_rpc,
-        command=program(),
+        command=program() if hosts else program_anywhere(),
     )
     async with run_explorer(session, place, lambda line: say(f"  {line}")) as url:
         yield url
@@ -87,6 +93,18 @@ def _hosts(given: tuple[str, ...]) -> dict[str, str]:
     help="Where people reach it, for example behind a proxy that speaks https; several times.",
 )
 @click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Address or network of a proxy that is believed about who asks; several times.",
+)
+@click.option(
+    "--requests-per-minute",
+    type=REQUESTS,
+    help="How often one reader may ask for something.  [default: 1200]",
+)
+@click.option(
     "--names/--no-names",
     default=None,
     help="Show what this folder calls its accounts and devices.  [default: only a demo's]",
@@ -105,6 +123,8 @@ async def explorer(
     host: str,
     port: int | None,
     hosts: tuple[str, ...],
+    proxies: tuple[str, ...],
+    requests_per_minute: int | None,
     names: bool | None,
     reader: str | None,
     public_rpc: tuple[str, ...],
@@ -123,6 +143,8 @@ async def explorer(
             host=host,
             port=port,
             hosts=hosts,
+            proxies=proxies,
+            requests_per_minute=requests_per_minute,
             names=names,
             reader=reader,
             public_rpc=public_rpc,

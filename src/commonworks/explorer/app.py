@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Sequence
 from importlib import import_module, resources
 from typing import Final, cast
 
@@ -17,6 +18,7 @@ from commonworks.explorer.site import Site
 from commonworks.explorer.web import contract, errors
 from commonworks.explorer.web.guard import YEAR_S, Guard, Head, Limits
 from commonworks.explorer.web.i18n import Languages
+from commonworks.explorer.web.proxies import Forwarded, Network
 
 SLICES: Final = (
     "network", "activity", "devices", "statements", "epochs", "resources", "accounts",
@@ -35,8 +37,10 @@ says. Answers carry an `ETag`; ask again with `If-None-Match`.
 """
 
 
-def build_app(site: Site, *, limits: Limits | None = None) -> FastAPI:
-    """Return the application for a site."""
+def build_app(
+    site: Site, *, limits: Limits | None = None, proxies: Sequence[Network] = ()
+) -> FastAPI:
+    """Return the application for a site. `proxies` are believed about who asks, and how."""
     languages = Languages(site.resources)
     app = FastAPI(
         title=f"Commonworks explorer: {site.name}",
@@ -48,6 +52,7 @@ def build_app(site: Site, *, limits: Limits | None = None) -> FastAPI:
         redirect_slashes=False,  # to an address made of a header that anybody may write
         generate_unique_id_function=_operation,
         middleware=[
+            Middleware(Forwarded, proxies=proxies),
             Middleware(Head),
             Middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES),
             Middleware(Guard, languages=languages, limits=limits or Limits()),

@@ -15,6 +15,7 @@ from typing import Final
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, NotFound, Unavailable
+from commonworks.explorer.leafbook import LeafBook
 from commonworks.model import Total
 from commonworks.ports import Log
 from commonworks.settlement.payout import EMPTY_ROOT, leaf_hash
@@ -141,6 +142,11 @@ class PayoutTree:
         """The root, `EMPTY_ROOT` without leaves."""
         return self._node(0) if self._leaves else EMPTY_ROOT
 
+    @property
+    def nodes(self) -> bytes:
+        """Every node, from the root down, in one run of bytes."""
+        return self._nodes
+
     def leaves(self) -> list[bytes]:
         """Return the leaf hashes, sorted."""
         last = 2 * self._leaves - 2
@@ -180,12 +186,24 @@ class PayoutTrees:
     """The newest trees, each built once; safe to ask from any thread.
 
     A tree is found by its epoch *and* its root, so that an index that was rebuilt never meets what
-    was built from another one.
+    was built from another one. What is not in memory is asked of the book, where there is one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, book: LeafBook | None = None) -> None:
+        self.book = book
         self._lock = threading.Lock()
         self._trees: OrderedDict[tuple[int, bytes], PayoutTree] = OrderedDict()
+
+    def siblings(self, epoch: int, root: bytes, leaf: bytes, changes: Changes) -> tuple[bytes, ...]:
+        """Return a leaf's siblings up to the root: from a tree at hand, the book, or a new tree.
+
+        Raises: NotFound for no leaf of it; Corrupt when the leaves do not give the root.
+        """
+        if self.book is not None and (epoch, root) not in self._trees:
+            found = self.book.siblings(epoch, root, leaf)
+            if found is not None:
+                return found
+        return self.tree(epoch, root, changes).siblings(leaf)
 
     def tree(self, epoch: int, root: bytes, changes: Changes) -> PayoutTree:
         """Return the tree of an epoch with this root, built from the nearest known.
@@ -205,15 +223,18 @@ class PayoutTrees:
         known = min(self._trees, key=lambda key: abs(key[0] - epoch), default=None)
         for start in (None,) if known is None else (known, None):
             changed = changes(-1 if start is None else start[0])
-            leaves: set[bytes] = set()
-            if start is not None and not changed.whole:
-                leaves.update(self._trees[start].leaves())
-            leaves.difference_update(leaf_hash(total) for total in changed.before)
-            leaves.update(leaf_hash(total) for total in changed.after)
-            tree = PayoutTree(leaves)
+            tree = grown(() if start is None else self._trees[start].leaves(), changed)
             if tree.root == root:
                 return tree
         raise Corrupt(
             f"the index's payouts of epoch {epoch} do not give the root that was finalised",
             hint="rebuild it: commonworks index rebuild",
         )
+
+
+def grown(leaves: Iterable[bytes], changed: LeafChanges) -> PayoutTree:
+    """Return the tree that changes make of another one's leaf hashes."""
+    found: set[bytes] = set() if changed.whole else set(leaves)
+    found.difference_update(leaf_hash(total) for total in changed.before)
+    found.update(leaf_hash(total) for total in changed.after)
+    return PayoutTree(found)

@@ -17,6 +17,7 @@ from commonworks.explorer.queries.activity import Wanted, events
 from commonworks.explorer.web.context import ConnDep, SiteDep
 from commonworks.explorer.web.model import NUMBER_MAX, address_bytes
 from commonworks.explorer.web.pagination import LIMIT_DEFAULT, CursorQuery, LimitQuery, Page
+from commonworks.explorer.web.proxies import reader_of
 from commonworks.explorer.web.stream import Broadcast, Listener, Message
 
 router = APIRouter(tags=["activity"])
@@ -82,7 +83,7 @@ async def read_stream(
     `resync` says that messages were left out: read again what you show. It comes to a listener that
     was too slow, and to one that names in `Last-Event-ID` a message that is not the newest.
     """
-    client = request.client.host if request.client is not None else "?"
+    client = reader_of(request.scope)
     if not site.broadcast.has_room(client):
         raise Unavailable("too many listen already", hint="close other pages, or try again later")
     chosen = None if kinds is None else frozenset(filter(None, kinds.split(",")))

@@ -296,6 +296,18 @@ def payout_tree(connection: Connection, trees: PayoutTrees, number: int, root: b
     return trees.tree(number, root, lambda known: leaf_changes(connection, known, number))
 
 
+def payout_siblings(
+    connection: Connection, trees: PayoutTrees, number: int, root: bytes, leaf: Total
+) -> tuple[bytes, ...]:
+    """Return a leaf's siblings up to the root of an epoch's payout tree."""
+    return trees.siblings(
+        number,
+        root,
+        payout_leaf_hash(leaf),
+        lambda known: leaf_changes(connection, known, number),
+    )
+
+
 def leaf_changes(connection: Connection, known: int, number: int) -> LeafChanges:
     """Return what differs between the leaves of epoch `known` (-1: none) and those of `number`.
 
@@ -354,19 +366,6 @@ def _leaves(connection: Connection, keys: Subquery, number: ColumnElement[int]) 
     for part in rows.partitions(LEAVES_AT_ONCE):
         for asset, account, earned, spent in part:
             yield Total(asset=asset, account=account, earned=int(earned), spent=int(spent))
-
-
-def build_newest_tree(connection: Connection, trees: PayoutTrees) -> None:
-    """Build the payout tree of the newest settled epoch, so that nobody waits for it."""
-    newest = (
-        select(epoch.c.epoch, epoch.c.payout_root)
-        .where(epoch.c.statements.is_not(None))
-        .order_by(epoch.c.epoch.desc())
-        .limit(1)
-    )
-    row = connection.execute(newest).first()
-    if row is not None:
-        payout_tree(connection, trees, row.epoch, row.payout_root)
 
 
 def claimed_by(connection: Connection, asset: bytes, account: bytes) -> int:
@@ -442,7 +441,7 @@ async def payout_proof(
     if leaf is None:
         raise NotFound(f"the account has no leaf in the payout tree of epoch {number}")
     root = bytes.fromhex(finality.commitment.payout_root[2:])
-    tree = await asyncio.to_thread(payout_tree, connection, site.trees, number, root)
+    siblings = await asyncio.to_thread(payout_siblings, connection, site.trees, number, root, leaf)
     return PayoutProof(
         format=PAYOUT_FORMAT,
         network=network_parts(site),
@@ -452,7 +451,7 @@ async def payout_proof(
             earned=amount_text(leaf.earned),
             spent=amount_text(leaf.spent),
         ),
-        siblings=[hash_text(item) for item in tree.siblings(payout_leaf_hash(leaf))],
+        siblings=[hash_text(item) for item in siblings],
         finality=finality,
         claim=await _claim(site, connection, asset, account),
     )

@@ -26,6 +26,7 @@ from starlette.responses import Response
 from commonworks.explorer.web import errors
 from commonworks.explorer.web.i18n import Languages, gettext
 from commonworks.explorer.web.nesting import Nesting
+from commonworks.explorer.web.proxies import reader_of
 from commonworks.explorer.web.templating import LANGUAGE_COOKIE
 
 Scope = MutableMapping[str, Any]
@@ -74,10 +75,17 @@ VARY: Final = b"Accept-Language, Cookie"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How often one client may ask, in the notation of the `limits` library."""
+    """How often one reader may ask, in the notation of the `limits` library."""
 
     read: str = "1200/minute"
     write: str = "60/minute"
+
+    @classmethod
+    def reading(cls, requests_per_minute: int | None) -> Limits:
+        """Return the limits with this one for reading; None: as they are."""
+        if requests_per_minute is None:
+            return cls()
+        return cls(read=f"{requests_per_minute}/minute")
 
 
 class Guard:
@@ -149,8 +157,8 @@ class Guard:
         if scope["path"].startswith("/static/"):
             return None
         writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        client = (scope.get("client") or ("?", 0))[0]
-        item, names = self._write if writes else self._read, ("write" if writes else "read", client)
+        reader = reader_of(scope)
+        item, names = self._write if writes else self._read, ("write" if writes else "read", reader)
         if self._rates.hit(item, *names):
             return None
         wait_s = self._rates.get_window_stats(item, *names).reset_time - time.time()

@@ -16,7 +16,11 @@ from commonworks.errors import CommonworksError, Conflict
 from commonworks.explorer.app import build_app
 from commonworks.explorer.index.engine import open_index
 from commonworks.explorer.index.follow import Follower
+from commonworks.explorer.leafbook import LeafBook
 from commonworks.explorer.ports import Archive
+from commonworks.explorer.proofs import PayoutTrees
+from commonworks.explorer.web.guard import Limits
+from commonworks.explorer.web.proxies import Network
 from commonworks.ports import Head
 from commonworks.storage.files import FileStore
 from commonworks.transport.asgi import App
@@ -40,6 +44,8 @@ PORT: Final = "port"
 """File that remembers where this network's explorer listens."""
 ENDPOINT: Final = "endpoint.json"
 """File that says where the one that runs now is reached."""
+BOOK: Final = "payouts.sqlite"
+"""File of all payout trees; derived, as the index is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,10 @@ class Place:
     """None: the port that this network's explorer was given first, or another where it is taken."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Names that people reach it at, for example behind a proxy -> `https` or `http`."""
+    proxies: tuple[Network, ...] = ()
+    """Proxies that are believed about who asks."""
+    requests_per_minute: int | None = None
+    """How often one reader may ask; None: as often as `Limits` says."""
     names: bool = False
     """Show everybody what this folder calls its accounts and devices."""
     public_rpc: tuple[str, ...] = ()
@@ -103,6 +113,7 @@ async def run_explorer(
             names=place.names,
             public_rpc=place.public_rpc,
         )
+        site.trees = PayoutTrees(LeafBook(folder / BOOK))
         follower = Follower(
             engine=engine,
             chain=chain,
@@ -114,7 +125,10 @@ async def run_explorer(
             publish=site.broadcast.publish,
         )
         # Where nobody chose its port and somebody sits there by now, it moves.
-        server = serve(cast(App, build_app(site)), place.host, port, may_move=place.port is None)
+        app = build_app(
+            site, limits=Limits.reading(place.requests_per_minute), proxies=place.proxies
+        )
+        server = serve(cast(App, app), place.host, port, may_move=place.port is None)
         url = await stack.enter_async_context(server)
         here = place.host in ("127.0.0.1", "::1", "localhost") and not place.hosts
         told_in = folder / ENDPOINT
