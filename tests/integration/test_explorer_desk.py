@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
+import h3
 import pytest
 from eth_account.messages import encode_defunct
 
@@ -26,7 +27,7 @@ from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable
 from commonworks.events import AssetTotal, Commitment, Range, Share, Tip
 from commonworks.explorer.ports import Prepared
-from commonworks.model import Settlement, Total
+from commonworks.model import Network, Settlement, Total
 from commonworks.ports import Log
 from commonworks.settlement import payout
 from commonworks.settlement.commitment import evidence_hash
@@ -43,6 +44,9 @@ MONEY: Final = 1_009_000
 """Currency that Ada has, micro-units."""
 EARNED: Final = 3_001
 DEPOSITED: Final = 700_001
+METER: Final = PrivateKey.from_seed(Algorithm.EDDSA, sha256(b"meter")).public
+CELL: Final = "871e15b46ffffff"
+"""A map cell of resolution 7."""
 
 
 class Archive:
@@ -92,12 +96,27 @@ class Office:
         )
 
     @property
+    def network(self) -> Network:
+        at = self.rig.at
+        return Network(
+            network_id=at.network_id,
+            genesis_time=kit.GENESIS,
+            epoch_length_s=kit.EPOCH_S,
+            token=at.token,
+            currency=at.currency,
+            currency_code="tEUR",
+            treasury=at.government.timelock,
+            initial_emission_wei=0,
+        )
+
+    @property
     def desk(self) -> ChainDesk:
         return ChainDesk(
             self.rig.endpoints,
             self.rig.at,
             archive=self.archive,
             clock=Clock(self.rig),
+            network=self.network,
             resources=("energy",),
             speller=self.speller,
         )
@@ -197,9 +216,8 @@ def test_deposit_limit_and_withdrawal(tmp_path: Path) -> None:
         assert said_.startswith("Asks the Vault to give 0.10 tEUR of your unspent deposit back.")
         with pytest.raises(Conflict, match=r"0\.700001 tEUR of unspent deposit"):
             await office.prepare("ada", "withdraw", asset="currency", value="0.700002")
-        office_key = PrivateKey.from_seed(Algorithm.EDDSA, sha256(b"meter")).public
         await office.act(
-            "ada", "enrol", resource="energy", public_key="0x" + office_key.raw.hex(), cell="11"
+            "ada", "enrol", resource="energy", public_key="0x" + METER.raw.hex(), cell=CELL
         )
         assert await rig.member("ada").owner_of(1) == kit.address("ada")
         (limited,) = await office.act("ada", "limit", device=1, value="0")
@@ -438,10 +456,51 @@ def test_delegating_and_payees(tmp_path: Path) -> None:
             {"resource": "gold"},
             {"thumbprint": "0x" + bytes(32).hex()},
             {"cell": "x"},
+            {"cell": "11"},
         ):
             values = {"resource": "energy", "public_key": "0x" + key.raw.hex(), **change}
             with pytest.raises(InvalidInput):
                 await office.prepare("bob", "enrol", **values)
+
+    run(scenario, tmp_path)
+
+
+def test_a_vote_makes_cells_coarser_from_the_next_epoch_on(tmp_path: Path) -> None:
+    """By the epoch that the network's clock is in, before any block of it was made."""
+
+    async def scenario(office: Office) -> None:
+        rig, wish = office.rig, {"resource": "energy", "public_key": "0x" + METER.raw.hex()}
+        fine, coarse = h3.cell_to_center_child(CELL, 8), h3.cell_to_parent(CELL, 6)
+        with pytest.raises(InvalidInput, match=f"{fine} is finer .* resolution 7") as caught:
+            await office.prepare("ada", "enrol", **wish, cell=fine)
+        assert CELL in caught.value.hint
+        await rig.advance(kit.GENESIS + 1)
+        ada = Governance(rig.member("ada"))
+        words = describe_proposal("Coarser", "Nobody needs to know.", kit.address("ada"))
+        await ada.propose([SetParameter(key="map_resolution", value=6)], words)
+        (found,) = await ada.proposals()
+        await rig.advance(found.vote_start + 1)
+        for name in ("ada", "bob", "eve", "gateway"):
+            await office.act(name, "vote", proposal=1, support="for")
+        await rig.advance(found.vote_end + 1)
+        await office.act("ada", "queue", proposal=1)
+        eta = (await ada.standing(found)).executable_from
+        assert eta is not None
+        await rig.advance(eta)
+        await office.act("ada", "execute", proposal=1)
+        assert await office.prepare("ada", "enrol", **wish, cell=CELL)
+        epoch = office.network.epoch_at(rig.now)
+        rig.clock[0] = office.network.epoch_start(epoch + 1)
+        with pytest.raises(InvalidInput, match="at most resolution 6") as caught:
+            await office.prepare("ada", "enrol", **wish, cell=CELL)
+        assert coarse in caught.value.hint
+        (said,) = await office.act("ada", "enrol", **wish, cell=coarse)
+        assert coarse in said
+        asked = rig.member("bob")
+        assert await asked.parameter("map_resolution", epoch) == 7
+        assert await asked.parameter("map_resolution", epoch + 1) == 6
+        assert await asked.parameter("map_resolution") == 6
+        assert await asked.parameter("no_such_key") is None
 
     run(scenario, tmp_path)
 
@@ -526,8 +585,8 @@ def test_wishes_are_read_strictly(action: str, values: Mapping[str, object]) -> 
         ),
     )
     desk = ChainDesk(
-        cast(Any, None), at, archive=Archive(), clock=cast(Any, None), resources=(),
-        speller=Speller(
+        cast(Any, None), at, archive=Archive(), clock=cast(Any, None), network=cast(Any, None),
+        resources=(), speller=Speller(
             deployment=at, token_symbol="TT", currency_code="tEUR", currency_decimals=6
         ),
     )  # fmt: skip

@@ -29,9 +29,11 @@ from commonworks.chain.uniswap import ALLOWANCE, least_out
 from commonworks.crypto.hashes import keccak256
 from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import Conflict, InvalidInput, NotFound, Unavailable, require
+from commonworks.explorer import cells
 from commonworks.explorer.ports import Archive, Prepared
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.plain_text import one_line
+from commonworks.model import Network
 from commonworks.ports import Clock
 from commonworks.units import WEI_DECIMALS
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
@@ -65,6 +67,7 @@ class ChainDesk:
         *,
         archive: Archive,
         clock: Clock,
+        network: Network,
         resources: Collection[str],
         speller: Speller,
     ) -> None:
@@ -72,6 +75,7 @@ class ChainDesk:
         self._at = deployment
         self._payouts = ClaimablePayouts(archive)
         self._clock = clock
+        self._network = network
         self._resources = resources
         self._speller = speller
         self._names: dict[int, str] = {}
@@ -324,7 +328,30 @@ class ChainDesk:
         key = PublicKey.from_raw(algorithm, raw)
         if wish.text("thumbprint", "") and wish.data("thumbprint") != key.thumbprint:
             raise InvalidInput(gettext("The thumbprint is not that of this key."))
-        return [self._calls.enrol(Enrolment(key=key, resource=resource, cell=wish.cell()))]
+        cell = await self._place(wish)
+        return [self._calls.enrol(Enrolment(key=key, resource=resource, cell=cell))]
+
+    async def _place(self, wish: Wish) -> int:
+        """Return the wanted map cell, 0 for none; one finer than policy allows now is refused."""
+        cell = wish.cell()
+        if cell == cells.NOWHERE:
+            return cell
+        epoch = max(self._network.epoch_at(self._clock.now()), 0)
+        finest = cells.allowed(await self._members.parameter(cells.PARAMETER, epoch))
+        if cells.finer(f"{cell:x}", finest):
+            raise InvalidInput(
+                gettext(
+                    "The map cell %(cell)s is finer than the network allows now: at most "
+                    "resolution %(finest)s.",
+                    cell=f"{cell:x}",
+                    finest=finest,
+                ),
+                hint=gettext(
+                    "What is on the chain stays there: choose %(cell)s, which it lies in.",
+                    cell=cells.coarse(f"{cell:x}", finest),
+                ),
+            )
+        return cell
 
     async def _payees(self, wish: Wish) -> Sequence[Call]:
         return [self._calls.set_payees(wish.number("device"), wish.shares())]

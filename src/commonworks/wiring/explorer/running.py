@@ -162,6 +162,7 @@ def _desk(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk
         session.deployment,
         archive=archive,
         clock=session.clock,
+        network=session.network,
         resources=session.resources,
         speller=speller,
     )
