@@ -9,9 +9,11 @@ from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.abi import contract
 from commonworks.chain.ballots import SignedVote, Support, vote_call
+from commonworks.chain.delegation import SignedDelegation, delegate_for_call, lender_of
 from commonworks.chain.endpoints import Endpoints, Rejected, bytes_of, hex_of, int_of
 from commonworks.chain.messages import (
     Enrolment,
+    PermitDomain,
     SignedBatch,
     SignedEnrolment,
     SignedPermit,
@@ -30,6 +32,7 @@ from commonworks.relay.messages import (
     Ballot,
     Claim,
     CreateAccount,
+    Delegation,
     Deposit,
     Enrol,
     EnrolBatch,
@@ -50,6 +53,9 @@ TOTAL_KEY: Final = "relay_gas_total"
 ACCOUNT_EXISTS: Final = "AccountExists"
 """Error of our own: creating an account again would cost gas and change nothing."""
 
+NOT_LENDER: Final = "InvalidSignature"
+"""What the project's own contracts call a signature that is none of the account's."""
+
 
 SignedAction = (
     SignedEnrolment
@@ -59,8 +65,9 @@ SignedAction = (
     | SignedSpendLimit
     | SignedPermit
     | SignedVote
+    | SignedDelegation
 )
-"""What members sign with the functions of `chain.messages` and `chain.ballots`."""
+"""What members sign with the functions of `chain.messages`, `ballots` and `delegation`."""
 
 
 def message_of(signed: SignedAction) -> Message:
@@ -93,6 +100,8 @@ def message_of(signed: SignedAction) -> Message:
             return SpendLimit(account=account, device=device, limit=limit, **ending)
         case SignedPermit(account=account, asset=asset, amount=amount):
             return Deposit(account=account, asset=asset, amount=amount, **ending)
+        case SignedDelegation(account=account, delegatee=delegatee, nonce=nonce):
+            return Delegation(account=account, delegatee=delegatee, nonce=nonce, **ending)
 
 
 def _device(enrolment: Enrolment) -> dict[str, Any]:
@@ -121,6 +130,7 @@ class RelayedChain:
         self._at = deployment
         self._sender = Sender(endpoints, payer, confirmations=confirmations)
         self._clone_code: bytes | None = None
+        self._votes_domain: PermitDomain | None = None
 
     async def limits(self, epoch: int) -> Limits:
         """See `RelayChain.limits`."""
@@ -149,6 +159,8 @@ class RelayedChain:
             account = await self._new_account(message)
         elif isinstance(message, ACCOUNT_KINDS):
             await self._require_account(message.account)
+        elif isinstance(message, Delegation):
+            await self._require_lender(message)
         gas, member = await asyncio.gather(
             self._estimate(self.call_of(message)), self.is_member(account or b"")
         )
@@ -179,6 +191,8 @@ class RelayedChain:
                 return _to_account(message)
             case Ballot():
                 return vote_call(self._at, _vote(message))
+            case Delegation(delegatee=delegatee, nonce=nonce, deadline=deadline):
+                return delegate_for_call(self._at, delegatee, nonce, deadline, message.signature)
             case CreateAccount():
                 accounts = self._at.government.accounts
                 return _call("MemberAccounts", accounts, "create", *_terms(message))
@@ -237,6 +251,30 @@ class RelayedChain:
             raise NotFound(
                 f"{hex_of(account)} is no member account of this network",
                 hint="create it first, or check the address",
+            )
+
+    async def _require_lender(self, message: Delegation) -> None:
+        """Raise Conflict unless the account signed: the contract takes whoever it recovers.
+
+        Otherwise anybody could spend another account's budget with signatures of nobody.
+        """
+        if self._votes_domain is None:
+            item = contract("CommonsToken")["eip712Domain"]
+            answer = await self._endpoints.call(self._at.votes, item.call())
+            _, name, version, *_ = item.results(answer)
+            self._votes_domain = PermitDomain(name=str(name), version=str(version))
+        lender = lender_of(
+            self._at,
+            self._votes_domain,
+            delegatee=message.delegatee,
+            nonce=message.nonce,
+            deadline=message.deadline,
+            signature=message.signature,
+        )
+        if lender != message.account:
+            raise Conflict(
+                f"the delegation is not signed by {hex_of(message.account)}",
+                refusal=NOT_LENDER,
             )
 
     async def _estimate(self, call: Call) -> int:

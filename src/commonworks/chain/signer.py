@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from eth_keys.exceptions import BadSignature
+from eth_utils.exceptions import ValidationError
 
 from commonworks.chain.endpoints import hex_of
 from commonworks.crypto.hashes import keccak256
@@ -85,6 +88,18 @@ def typed_hash(domain: Domain, types: Types, message: Mapping[str, Any]) -> Type
 def typed_digest(separator: bytes, contents: bytes) -> bytes:
     """Return what a key signs for a struct's hash in a domain (EIP-712)."""
     return keccak256(b"\x19\x01" + separator + contents)
+
+
+def recovered(
+    domain: Domain, types: Types, message: Mapping[str, Any], signature: bytes
+) -> bytes | None:
+    """Return the account whose key signed a typed message; None where it is nobody's signature."""
+    encoded = encode_typed_data(dict(domain), _types(types), dict(message))
+    try:
+        account = Account.recover_message(encoded, signature=signature)
+    except (ValueError, TypeError, BadSignature, ValidationError):
+        return None
+    return bytes.fromhex(account[2:])
 
 
 def domain_of(name: str, chain_id: int, contract: bytes, version: str = "1") -> Domain:

@@ -23,6 +23,7 @@ PLACES: Final = {
     "agent": "network",
     "govern": "govern",
     "halt": "govern",
+    "proof": "proof",
     "proposal": "proposal",
     "policy": "policy",
     "economy": "economy",

@@ -20,6 +20,7 @@ from commonworks.chain.government import (
 )
 from commonworks.chain.members import Done, Members
 from commonworks.cli.backtest import backtest_command
+from commonworks.cli.delegate import delegate_command
 from commonworks.cli.shell import (
     asynchronous,
     home_option,
@@ -53,6 +54,7 @@ def proposal() -> None:
 
 
 proposal.add_command(backtest_command)
+proposal.add_command(delegate_command)
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ def check_network(steps: Steps, network: NetworkParts) -> None:
 def check_chain(
     steps: Steps, network: NetworkParts, chain: ChainAnswers | None
 ) -> ChainAnswers | None:
-    """Add the step on who was asked; return what it answered, None where it is not the network's."""
+    """Add the step on whom one asked; return the answers of a chain that is the network's."""
     if chain is None:
         steps.add(StepName.WALLET, Status.SKIP, why=Why.NO_CHAIN)
         return None

@@ -165,6 +165,20 @@ class Ballot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delegation:
+    """An account lends its votes, or takes them back; only accounts with a key can sign this."""
+
+    kind: ClassVar[str] = "delegation"
+    account: bytes = written(_ADDRESS)
+    delegatee: bytes = written(_ADDRESS)
+    """Who votes with them; the account itself takes them back."""
+    nonce: int = written(_UINT)
+    """The account's next one at what votes."""
+    deadline: int = written(_TIME)
+    signature: bytes = written(Hex(65, 65))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountCall:
     """One call of a batch."""
 
@@ -239,6 +253,7 @@ Message = (
     | Deposit
     | ShareTransfer
     | Ballot
+    | Delegation
     | Execute
     | CreateAccount
     | StartRecovery
@@ -257,6 +272,7 @@ KINDS: Final[Mapping[str, type[Message]]] = {
         Deposit,
         ShareTransfer,
         Ballot,
+        Delegation,
         Execute,
         CreateAccount,
         StartRecovery,

@@ -39,6 +39,7 @@ SIGNATURE_ERRORS: Final = frozenset(
         "ECDSAInvalidSignature",
         "ECDSAInvalidSignatureLength",
         "ECDSAInvalidSignatureS",
+        "InvalidAccountNonce",
     }
 )
 """How the contracts say that a signature is none of the account's for this content."""

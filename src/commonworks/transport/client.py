@@ -27,7 +27,10 @@ _CHUNK_BYTES: Final = 1 << 16
 class HttpTransport:
     """Requests by HTTP. Implements `ports.Transport`; an asynchronous context manager."""
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, *, timeout_s: float = TIMEOUT_S, answer_bytes_max: int = ANSWER_BYTES_MAX
+    ) -> None:
+        self._answer_bytes_max = answer_bytes_max
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._session: aiohttp.ClientSession | None = None
         self._routes: dict[str, str] = {}
@@ -79,7 +82,7 @@ class HttpTransport:
             async with self._session.request(
                 method, url, data=body, headers={**sent, **headers}, allow_redirects=False
             ) as answer:
-                return answer.status, await _bounded(answer, url)
+                return answer.status, await _bounded(answer, url, self._answer_bytes_max)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             said = str(error) or type(error).__name__
             raise Unavailable(
@@ -87,10 +90,10 @@ class HttpTransport:
             ) from error
 
 
-async def _bounded(answer: aiohttp.ClientResponse, url: str) -> bytes:
+async def _bounded(answer: aiohttp.ClientResponse, url: str, bytes_max: int) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
+        if len(body) > bytes_max:
             raise Unavailable(f"the answer of {url} is larger than any that it may give", url=url)
     return bytes(body)

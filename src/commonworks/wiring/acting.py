@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from eth_account.signers.local import LocalAccount
 
 from commonworks.chain.account_sender import HandIn, read_receipt
+from commonworks.chain.delegation import delegate_call, sign_delegation
 from commonworks.chain.members import Acting, Members, Paid
 from commonworks.chain.messages import PermitDomain, sign_permit
 from commonworks.chain.relayed import SignedAction, message_of
@@ -126,6 +127,30 @@ async def put_in(session: Session, name: str, asset: bytes, amount: int) -> byte
                 return await hand_in(message_of(signed))
     async with acting(session, name) as members:
         return (await members.deposit(asset, amount)).tx
+
+
+async def lend_votes(session: Session, name: str, delegatee: bytes) -> bytes:
+    """Lend an account's votes, or take them back; return the hash of the transaction.
+
+    A key signs a delegation that a relay hands in. A passkey cannot (what votes knows keys only):
+    its account calls for itself, which a relay carries as well.
+    """
+    async with speaking(session, name) as speaker:
+        members, account = speaker.members, session.home.address(name)
+        call = delegate_call(session.deployment, delegatee)
+        if session.home.passkey(name) is None:
+            votes = session.deployment.votes
+            signed = sign_delegation(
+                speaker.signer,
+                session.deployment,
+                delegatee,
+                domain=await members.permit_domain(votes),
+                nonce=await members.permit_nonce(votes, account),
+                deadline=speaker.deadline,
+            )
+            return (await speaker.carry(signed, call)).tx
+    async with acting(session, name) as members:
+        return (await members.send(call)).tx
 
 
 async def _permits(members: Members, asset: bytes) -> PermitDomain | None:
