@@ -169,9 +169,7 @@ def _placed(events: Sequence[Event]) -> list[Event]:
 
 def proposals(words: Words) -> list[ProposalRecord]:
     """Return a proposal in each state, all of them voted on; strangers wrote every word."""
-    call = CallRecord(
-        to=account("policy"), value_wei=0, data=b"\x01\x02", does=words("Sets the grace period.")
-    )
+    call = CallRecord(to=account("policy"), value_wei=0, data=b"\x01\x02")
     votes = tuple(
         VoteRecord(
             voter=account(f"voter {number}") if number else ANNA,
@@ -308,6 +306,7 @@ def _answering(words: Words) -> Told:
         root=Claimable(epoch=EPOCHS - 1, root=last.commitment.payout_root),
         price=PriceNow(amount_in=10**18, amount_out=10**6),
         made=proposals(words),
+        does=words("Sets the grace period."),
         standings={number: _stands(number) for number in range(1, MANY + 1)},
         prepared=[
             Prepared(to=account("vault"), data=b"\x12\x34", value_wei=0, does=words("Pays anna."))

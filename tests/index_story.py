@@ -212,7 +212,7 @@ def _chain(timed: Sequence[tuple[int, Event]]) -> tuple[Event, ...]:
 
 def proposals() -> tuple[ProposalRecord, ...]:
     """Return two proposals, one of them voted on."""
-    call = CallRecord(to=account("policy"), value_wei=0, data=b"\x01", does="set x to 7")
+    call = CallRecord(to=account("policy"), value_wei=0, data=b"\x01")
     votes = tuple(
         VoteRecord(
             voter=account(name),

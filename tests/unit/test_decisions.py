@@ -37,6 +37,8 @@ from commonworks.chain.plan import Deployment, GenesisParameter, Government
 from commonworks.crypto.hashes import sha256
 from commonworks.crypto.keys import Algorithm, PrivateKey
 from commonworks.errors import Conflict, InvalidInput, NotFound
+from commonworks.explorer.web.i18n import Languages
+from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.proposals import KEY_PATTERN, is_number, policy_change
 
 
@@ -267,3 +269,65 @@ def test_what_does_not_fit_its_type_is_invalid_input() -> None:
 @pytest.mark.parametrize("key", ["", "f\x01o", "a b", "A", "\N{SNOWMAN}", ".x"])
 def test_a_key_that_nobody_can_read(key: str) -> None:
     assert not KEY_PATTERN.fullmatch(key)
+
+
+# --- in the reader's language ---------------------------------------------------------------------
+
+ANN = address_text(address("ann"))
+SAID = {
+    "en": (
+        f"Sets a.b to <a.b {-(2**255)}> when the next epoch opens.",
+        f"Defines {'c' * 31} as <{'c' * 31} 2>, never below <{'c' * 31} -1> or above "
+        f"<{'c' * 31} 3>, when the next epoch opens.",
+        f"Dismisses the registrar {KEY.thumbprint.hex()[:16]} of gauge.",
+        "Admits device 7 as an independent reference.",
+        f"Puts the site table {sha256(b'table').hex()[:16]} of gauge in force.",
+        f"Admits {ANN} as a member.",
+        f"Removes {address_text(address('ben'))} as a member.",
+        "Ends the guardian's office.",
+        f"Pays 0.000000000000000001 CWT from the treasury to {ANN}.",
+        f"Calls {address_text(address('elsewhere'))} with the data 0x01. It sends 5 wei of the "
+        "chain's own coin.",
+    ),
+    "de": (
+        f"Setzt a.b auf <a.b {-(2**255)}>, sobald die nächste Epoche beginnt.",
+        f"Führt {'c' * 31} ein mit <{'c' * 31} 2>, nie unter <{'c' * 31} -1> oder über "
+        f"<{'c' * 31} 3>, sobald die nächste Epoche beginnt.",
+        f"Entlässt den Registrar {KEY.thumbprint.hex()[:16]} von gauge.",
+        "Lässt Gerät 7 als unabhängige Referenz zu.",
+        f"Setzt die Standorttabelle {sha256(b'table').hex()[:16]} von gauge in Kraft.",
+        f"Nimmt {ANN} als Mitglied auf.",
+        f"Schließt {address_text(address('ben'))} als Mitglied aus.",
+        "Beendet das Amt des Wächters.",
+        f"Zahlt 0,000000000000000001 CWT aus der Kasse an {ANN}.",
+        f"Ruft {address_text(address('elsewhere'))} mit den Daten 0x01 auf. Dabei gehen 5 wei der "
+        "Münze der Kette mit.",
+    ),
+}
+"""What each of `EVERY` but the renewed office is to its reader."""
+
+
+@pytest.mark.parametrize("language", SAID)
+def test_a_decision_is_said_in_the_language_of_who_reads_it(language: str) -> None:
+    speller = Speller(deployment=AT, token_symbol="CWT", currency_code="EUR", currency_decimals=6)
+    raw = RawCall(to=address("elsewhere"), value_wei=5, data=b"\x01")
+    decisions = [*EVERY[: len(SAID["en"]) - 1], raw]
+    languages = Languages({})
+    languages.use(language)
+    try:
+        said = tuple(
+            speller.decision(encode_decision(AT, one), lambda key, value: f"<{key} {value}>")
+            for one in decisions
+        )
+    finally:
+        languages.use("en")
+    assert said == SAID[language]
+
+
+def test_what_replaces_the_government_says_so() -> None:
+    data = contract("CommonsTimelock")["updateDelay"].call(1)
+    call = RawCall(to=AT.government.timelock, value_wei=0, data=data)
+    speller = Speller(deployment=AT, token_symbol="CWT", currency_code="EUR", currency_decimals=6)
+    said = speller.decision(call, lambda key, value: "")
+    assert said.startswith("CommonsTimelock.updateDelay(")
+    assert "replaces a part of the government" in said

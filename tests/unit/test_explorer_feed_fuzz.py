@@ -184,7 +184,6 @@ def proposals(random: Random) -> Sequence[ProposalRecord]:
             to=random.choice(ACCOUNTS),
             value_wei=random.choice(INTEGERS),
             data=random.choice((b"", b"\xff", bytes(1_000_000))),
-            does=random.choice(TEXTS),
         )
         vote = VoteRecord(
             voter=random.choice(ACCOUNTS),

@@ -99,7 +99,7 @@ def proposal(number: int = 1, **changes: Any) -> dict[str, Any]:
         "title": f"Proposal the {number}th",
         "body": "",
         "calls": json.dumps(
-            [{"to": "0x" + account(0x55).hex(), "value": 0, "data": "0x1234", "does": "set it"}]
+            [{"to": "0x" + account(0x55).hex(), "value": 0, "data": "0x1234"}]
         ),
         "changes": json.dumps({"grace_s": 7_200}),
         "vote_start": VOTE_START,
@@ -367,12 +367,12 @@ def test_the_way_of_a_proposal_with_the_times_that_are_known() -> None:
 
 def test_hostile_titles_bodies_reasons_and_names_stay_text() -> None:
     site = make(
-        Told(standings={1: stands(ProposalState.ACTIVE)}),
+        Told(standings={1: stands(ProposalState.ACTIVE)}, does=HOSTILE),
         labels={account(0xA1): HOSTILE},
         name=HOSTILE,
     )
     body = f"{HOSTILE}\n\njavascript:alert(1) https://a.example/x?y=1. http://b.example/<b>\u202e"
-    calls = json.dumps([{"to": "0x" + "11" * 20, "value": 0, "data": "0x", "does": HOSTILE}])
+    calls = json.dumps([{"to": "0x" + "11" * 20, "value": 0, "data": "0x"}])
     row = proposal(title=HOSTILE + "\u202eevil\n# two", body=body, calls=calls)
     fill(site.engine, schema.proposal, row)
     fill(site.engine, schema.vote, vote(0, "for", 1, reason=HOSTILE), vote(1, None, 2))
@@ -485,6 +485,9 @@ def test_what_decides_here() -> None:
         ("address", 0, "nobody"),
         ("address", 0x71, "treasury"),
         ("", -7, "-7"),
+        ("H3 resolution", 7, "7 (cells of about 5.2 km²)"),
+        ("H3 resolution", 12, "12 (cells of about 310 m²)"),
+        ("H3 resolution", 16, "16 H3 resolution"),
     ],
 )
 def test_values_in_units_that_people_use(unit: str, value: int, text: str) -> None:

@@ -46,8 +46,8 @@ from commonworks.wiring.backup import back_up
 from commonworks.wiring.evidence import open_evidence
 from commonworks.wiring.explorer.alerting import alert_desk
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
-from commonworks.wiring.explorer.council import DOES_MAX, brief
 from commonworks.wiring.explorer.desk import _shown as titled
+from commonworks.wiring.explorer.spelling import DECISION_MAX, Speller
 from commonworks.wiring.home import Home
 
 JSON = {"content-type": "application/json"}
@@ -133,8 +133,11 @@ def test_a_call_whose_pointers_share_bytes_stays_raw() -> None:
 
 
 def test_what_a_proposal_does_is_said_briefly() -> None:
-    words: Any = SimpleNamespace(decision=lambda _: "x" * 3_000_000)
-    assert len(brief(words, RawCall(to=GOVERNOR, value_wei=0, data=b""))) <= DOES_MAX
+    speller = Speller(
+        deployment=deployment(), token_symbol="CWT", currency_code="EUR", currency_decimals=6
+    )
+    call = RawCall(to=kit.account(9), value_wei=0, data=bytes(1_500_000))
+    assert len(speller.decision(call, lambda key, value: "")) <= DECISION_MAX
 
 
 # --- claims ---------------------------------------------------------------------------------------

@@ -180,9 +180,15 @@ def decode_decision(deployment: Deployment, call: RawCall) -> Decision:
 
 def spell(deployment: Deployment, call: RawCall) -> str:
     """Return a call as text: contract, function and arguments where the contract is known."""
+    known = spell_known(deployment, call)
+    return known or f"{hex_of(call.to)} with data {hex_of(call.data)}"
+
+
+def spell_known(deployment: Deployment, call: RawCall) -> str | None:
+    """Return contract, function and arguments of a call; None where that is not known."""
     named = _named(deployment, call)
     if named is None:
-        return f"{hex_of(call.to)} with data {hex_of(call.data)}"
+        return None
     source, item, values = named
     shown = ", ".join(f"{name}={_show(value)}" for name, value in values.items())
     if item.call(*values.values()) != call.data:  # bytes that the function would never read

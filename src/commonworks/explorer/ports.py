@@ -6,7 +6,7 @@ what a wallet would have to sign. Nothing holds a key. Accounts are 20 bytes, ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -100,8 +100,6 @@ class CallRecord:
     to: bytes
     value_wei: int
     data: bytes
-    does: str
-    """In words, or as contract, function and arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +148,10 @@ class StandingNow:
     executable_from: int | None
 
 
+ValueWords = Callable[[str, int], str]
+"""Puts a parameter's value into words, by its key."""
+
+
 class Council(Protocol):
     """The network's government, read from the Governor."""
 
@@ -159,6 +161,13 @@ class Council(Protocol):
 
     async def standing(self, number: int) -> StandingNow:
         """Return how the proposal with this number stands now; raise NotFound."""
+        ...
+
+    def says(self, call: CallRecord, value: ValueWords) -> str:
+        """Return what a call of a proposal does, in the reader's language.
+
+        Words come from the call's own bytes; what is not known is shown as the call that it is.
+        """
         ...
 
     async def votes_of(self, account: bytes, time_s: int | None) -> int:

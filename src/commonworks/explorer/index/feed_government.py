@@ -57,10 +57,7 @@ def _row(record: ProposalRecord) -> Row:
         "title": clean(record.title),
         "body": clean(record.body),
         "calls": to_json(
-            [
-                {"to": call.to, "value": call.value_wei, "data": call.data, "does": call.does}
-                for call in record.calls
-            ]
+            [{"to": call.to, "value": call.value_wei, "data": call.data} for call in record.calls]
         ),
         "changes": to_json({plain(key): value for key, value in record.changes.items()}),
         "vote_start": clamped(record.vote_start),

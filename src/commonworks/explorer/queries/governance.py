@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -34,7 +35,7 @@ from commonworks.explorer.models.governance import (
     TimelineEntry,
     VoteView,
 )
-from commonworks.explorer.ports import StandingNow
+from commonworks.explorer.ports import CallRecord, StandingNow
 from commonworks.explorer.queries import parameters
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
@@ -325,14 +326,16 @@ def view(connection: Connection, site: Site, found: Found, now: StandingNow | No
 
 def _call(site: Site, call: Mapping[str, Any]) -> CallView:
     address = bytes.fromhex(str(call["to"]).removeprefix("0x"))
+    data = bytes.fromhex(str(call["data"]).removeprefix("0x"))
+    made = CallRecord(to=address, value_wei=int(call["value"]), data=data)
     to = party(site, address)
     return CallView(
         to=to
         if to.label is not None
         else Party(address=to.address, label=_contract(site, address)),
-        value_wei=amount_text(int(call["value"])),
-        data="0x" + str(call["data"]).removeprefix("0x"),
-        does=str(call["does"]),
+        value_wei=amount_text(made.value_wei),
+        data="0x" + data.hex(),
+        does=site.council.says(made, partial(parameters.text_of, site)),
     )
 
 

@@ -103,6 +103,11 @@ def area_text(resolution: int) -> str:
     return f"{exact(found.value, found.decimals)} {found.unit}"
 
 
+def text_of(site: Site, key: str, value: int) -> str:
+    """Return what a value of a parameter means, in units that people use."""
+    return value_text(site, unit_of(site, key), value)
+
+
 def scale_of(site: Site, unit: str) -> tuple[int, str]:
     """Return (decimal places, unit) by which a chart shows a parameter's values."""
     if unit.startswith(MICRO_PER):

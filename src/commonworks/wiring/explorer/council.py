@@ -1,33 +1,28 @@
 """The network's government as the explorer shows it, read from the Governor's own events.
 
-What a proposal does is said without this folder's names for accounts: the words are rows of the
-index, which are the same everywhere.
+What a proposal does is no row: it is said from the calls' own bytes when somebody reads it, in that
+reader's language.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 
-from commonworks.chain.accounts import address_text
-from commonworks.chain.decisions import Decision
+from commonworks.chain.decisions import RawCall
 from commonworks.chain.endpoints import Endpoints
 from commonworks.chain.government import Governance, Proposal, ProposalBook, find_proposal
 from commonworks.chain.members import Members
-from commonworks.explorer.ports import CallRecord, ProposalRecord, StandingNow, VoteRecord
+from commonworks.explorer.ports import (
+    CallRecord,
+    ProposalRecord,
+    StandingNow,
+    ValueWords,
+    VoteRecord,
+)
+from commonworks.wiring.explorer.spelling import speller_of
 from commonworks.wiring.proposals import policy_change
 from commonworks.wiring.session import Session
-from commonworks.wiring.words import Words
-
-DOES_MAX: Final = 2_000
-"""Longest sentence about a call; the call's own bytes stand beside it."""
-
-
-def brief(words: Words, decision: Decision) -> str:
-    """Return what a decision does, cut where a stranger's arguments make it endless."""
-    said = words.decision(decision)
-    return said if len(said) <= DOES_MAX else said[: DOES_MAX - 1] + "…"
 
 
 class ChainCouncil:
@@ -35,7 +30,7 @@ class ChainCouncil:
 
     def __init__(self, session: Session, endpoints: Endpoints) -> None:
         self._governance = Governance(Members(endpoints, session.deployment))
-        self._words = Words(session, address_text)
+        self._speller = speller_of(session)
         self._book = ProposalBook()
         self._records: dict[int, tuple[Proposal, ProposalRecord]] = {}
         self._reading = asyncio.Lock()
@@ -58,6 +53,12 @@ class ChainCouncil:
             quorum=now.quorum,
             votes_all=now.votes_all,
             executable_from=now.executable_from,
+        )
+
+    def says(self, call: CallRecord, value: ValueWords) -> str:
+        """See `explorer.ports.Council.says`."""
+        return self._speller.decision(
+            RawCall(to=call.to, value_wei=call.value_wei, data=call.data), value
         )
 
     async def votes_of(self, account: bytes, time_s: int | None) -> int:
@@ -91,9 +92,8 @@ class ChainCouncil:
                     to=call.to,
                     value_wei=call.value_wei,
                     data=call.data,
-                    does=brief(self._words, decision),
                 )
-                for call, decision in zip(proposal.calls, proposal.decisions, strict=True)
+                for call in proposal.calls
             ),
             changes={**change.overrides, **change.defined},
             vote_start=proposal.vote_start,

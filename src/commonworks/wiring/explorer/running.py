@@ -34,7 +34,7 @@ from commonworks.wiring.explorer.desk import ChainDesk
 from commonworks.wiring.explorer.ledger import ChainLedger
 from commonworks.wiring.explorer.planting import planting
 from commonworks.wiring.explorer.site import Adapters, folder_of, index_of, site_for
-from commonworks.wiring.explorer.spelling import Speller
+from commonworks.wiring.explorer.spelling import speller_of
 from commonworks.wiring.founding import free_port
 from commonworks.wiring.home import write_durably
 from commonworks.wiring.session import Session
@@ -151,12 +151,6 @@ def _head_of(follower: Follower) -> Head | None:
 
 
 def _desk(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk:
-    speller = Speller(
-        deployment=session.deployment,
-        token_symbol=session.manifest.token_symbol,
-        currency_code=session.network.currency_code,
-        currency_decimals=session.manifest.currency_decimals,
-    )
     return ChainDesk(
         endpoints,
         session.deployment,
@@ -164,7 +158,7 @@ def _desk(session: Session, endpoints: Endpoints, archive: Archive) -> ChainDesk
         clock=session.clock,
         network=session.network,
         resources=session.resources,
-        speller=speller,
+        speller=speller_of(session),
     )
 
 

@@ -14,19 +14,42 @@ from typing import Any, Final
 from commonworks.chain.abi import Item, contract, encode
 from commonworks.chain.accounts import address_text
 from commonworks.chain.ballots import GOVERNOR, Support
-from commonworks.chain.decisions import RawCall, spell
+from commonworks.chain.decisions import (
+    AdmitMember,
+    AdoptSite,
+    AppointGuardian,
+    Decision,
+    DefineParameter,
+    RawCall,
+    RemoveMember,
+    SetParameter,
+    SetReference,
+    SetRegistrar,
+    Transfer,
+    decode_decision,
+    replaces_government,
+    spell_known,
+)
 from commonworks.chain.endpoints import hex_of
 from commonworks.chain.plan import Deployment
 from commonworks.chain.uniswap import SWAP_EXACT_IN, SWAP_EXACT_OUT
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, InvalidInput
+from commonworks.explorer.ports import ValueWords
 from commonworks.explorer.web.i18n import gettext, ngettext
-from commonworks.explorer.web.templating import exact, moment, percent
+from commonworks.explorer.web.plain_text import one_line
+from commonworks.explorer.web.templating import exact, moment, number, percent
 from commonworks.settlement.facts import text_of
 from commonworks.units import WEI_DECIMALS
+from commonworks.wiring.session import Session
 
 REASON_SHOWN: Final = 200
 """Characters of a vote's reason that are shown."""
+
+DECISION_MAX: Final = 2_000
+"""Longest text about what a proposal does, characters."""
+HASH_SHOWN: Final = 16
+"""Digits of a hash that stand in a sentence."""
 
 MONEY_PLACES: Final = 2
 """Decimal places that money has at least."""
@@ -59,7 +82,78 @@ class Speller:
                 said = self._written(item, call, write)
                 if said is not None:
                     return f"{said} ({name}.{function})"
-        return spell(self.deployment, call)
+        return self._raw(call)
+
+    def decision(self, call: RawCall, value: ValueWords) -> str:
+        """Return what a call does that a proposal makes. Total.
+
+        Cut where a stranger's arguments make it endless: its own bytes stand beside it.
+        """
+        decided = decode_decision(self.deployment, call)
+        said = self._raw(decided) if isinstance(decided, RawCall) else self._decided(decided, value)
+        return said if len(said) <= DECISION_MAX else said[: DECISION_MAX - 1] + "…"
+
+    def _raw(self, call: RawCall) -> str:
+        known = spell_known(self.deployment, call)
+        if known is None:
+            to, data = address_text(call.to), hex_of(call.data)
+            known = gettext("Calls %(to)s with the data %(data)s.", to=to, data=data)
+        said = [known]
+        if call.value_wei:
+            sent = number(call.value_wei)
+            said.append(gettext("It sends %(sent)s wei of the chain's own coin.", sent=sent))
+        if replaces_government(call):
+            said.append(
+                gettext(
+                    "It replaces a part of the government and waits longer than the Vault's exit."
+                )
+            )
+        return " ".join(said)
+
+    def _decided(self, decided: Decision, value: ValueWords) -> str:
+        match decided:
+            case SetParameter() | DefineParameter():
+                return _of_parameter(decided, value)
+            case SetRegistrar(resource=resource, key=key, active=active):
+                said = (
+                    gettext("Admits the registrar %(key)s of %(resource)s.")
+                    if active
+                    else gettext("Dismisses the registrar %(key)s of %(resource)s.")
+                )
+                return said % {"key": key.thumbprint.hex()[:HASH_SHOWN], "resource": resource}
+            case SetReference(device=device, admitted=admitted):
+                said = (
+                    gettext("Admits device %(device)s as an independent reference.")
+                    if admitted
+                    else gettext("Dismisses device %(device)s as an independent reference.")
+                )
+                return said % {"device": device}
+            case AdoptSite(resource=resource, statement=statement):
+                return gettext(
+                    "Puts the site table %(statement)s of %(resource)s in force.",
+                    statement=statement.hex()[:HASH_SHOWN],
+                    resource=resource,
+                )
+            case AdmitMember(account=account):
+                return gettext("Admits %(account)s as a member.", account=address_text(account))
+            case RemoveMember(account=account):
+                return gettext("Removes %(account)s as a member.", account=address_text(account))
+            case AppointGuardian(holder=holder, until=until):
+                if not any(holder):
+                    return gettext("Ends the guardian's office.")
+                return gettext(
+                    "Appoints %(account)s as guardian until %(time)s.",
+                    account=address_text(holder),
+                    time=moment(until),
+                )
+            case Transfer(asset=asset, receiver=receiver, amount=amount):
+                return gettext(
+                    "Pays %(amount)s from the treasury to %(account)s.",
+                    amount=self.money(asset, amount),
+                    account=address_text(receiver),
+                )
+            case RawCall():
+                return self._raw(decided)
 
     def _written(
         self, item: Item, call: RawCall, write: Callable[[RawCall, _Values], str | None]
@@ -281,6 +375,35 @@ class Speller:
 
 _Writer = Callable[[RawCall, _Values], str | None]
 _Family = tuple[str, Mapping[str, Item], Mapping[str, _Writer]]
+
+
+def _of_parameter(decided: SetParameter | DefineParameter, value: ValueWords) -> str:
+    """Return which value a parameter is given; its key is shown without what would move letters."""
+    if isinstance(decided, SetParameter):
+        return gettext(
+            "Sets %(key)s to %(value)s when the next epoch opens.",
+            key=one_line(decided.key),
+            value=value(decided.key, decided.value),
+        )
+    new = decided.parameter
+    return gettext(
+        "Defines %(key)s as %(value)s, never below %(minimum)s or above %(maximum)s, when the next "
+        "epoch opens.",
+        key=one_line(new.key),
+        value=value(new.key, new.value),
+        minimum=value(new.key, new.minimum),
+        maximum=value(new.key, new.maximum),
+    )
+
+
+def speller_of(session: Session) -> Speller:
+    """Return what puts the calls of an opened network into words."""
+    return Speller(
+        deployment=session.deployment,
+        token_symbol=session.manifest.token_symbol,
+        currency_code=session.network.currency_code,
+        currency_decimals=session.manifest.currency_decimals,
+    )
 
 
 def _proposal_id(values: _Values) -> int:
