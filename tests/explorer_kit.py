@@ -185,6 +185,21 @@ def memory_index() -> Engine:
     return engine
 
 
+def root_row(epoch: int, accepted_at: int, in_force_at: int, **changes: object) -> dict[str, Any]:
+    """Return a payout root that nothing stopped or replaced."""
+    row: dict[str, Any] = {
+        "epoch": epoch,
+        "root": digest(0x4007 + epoch),
+        "accepted_at": accepted_at,
+        "accepted_tx": digest(0xACCE + epoch),
+        "claimable_at": in_force_at,
+        "in_force_at": in_force_at,
+        "stopped_at": None,
+        "replaced_by": None,
+    }
+    return row | changes
+
+
 COUNTED = {
     schema.work: Tallied.WORK,
     schema.payment: Tallied.PAYMENT,

@@ -180,20 +180,7 @@ def site(told: kit.Told) -> Site:
         {"device": 7, "account": ADA, "ppm": 300_000},
         {"device": 7, "account": BOB, "ppm": 700_000},
     )
-    kit.fill(
-        engine,
-        schema.parameter_change,
-        {
-            "key": "hold_s",
-            "number": 0,
-            "value": HOLD,
-            "minimum": 0,
-            "maximum": 10**6,
-            "from_epoch": 0,
-            "time": JANUARY,
-            "tx": kit.digest(4),
-        },
-    )
+    kit.fill(engine, schema.payout_root, kit.root_row(2, FEBRUARY, FEBRUARY + HOLD))
     return made
 
 

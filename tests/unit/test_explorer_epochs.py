@@ -363,7 +363,7 @@ def test_figures_of_an_epoch_are_not_added_up_when_it_is_looked_at(
         asked.append(text)
 
     assert get(web, "/epochs/1") == before
-    summed = ("FROM work", "FROM payment", "FROM reward", "FROM span", "FROM payout")
+    summed = ("FROM work", "FROM payment", "FROM reward", "FROM span", "FROM payout ")
     assert asked
     assert [text for text in asked if any(part in text for part in summed)] == []
 

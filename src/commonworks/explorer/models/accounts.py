@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from commonworks.explorer.models.stops import Stop
 from commonworks.explorer.web.model import Address, Amount, DeviceRef, Hash, Model, Party, Time
 
 
@@ -36,14 +37,18 @@ class Books(Model):
     decimals: int
     deposited: Amount = Field(description="Everything ever deposited.")
     spent: Amount = Field(description="Paid to others for services.")
-    withdrawn: Amount = Field(description="Unspent deposit that was given back.")
+    withdrawn: Amount = Field(
+        description="Unspent deposit that was given back, by settlement or by the exit."
+    )
     unspent: Amount = Field(description="Deposit that is there to spend, or to withdraw.")
     earned: Amount = Field(description="Payments and rewards; deposits given back left aside.")
     claimed: Amount = Field(description="Paid out to the account's wallet.")
     claimable: Amount | None = Field(
         description="What a claim pays now; null where the chain does not answer."
     )
-    pending: Amount | None = Field(description="Final, and not claimable before its hold passes.")
+    pending: Amount | None = Field(
+        description="Final, and not claimable before its hold, or what stopped it, has passed."
+    )
     pending_until: Time | None = Field(description="When all of it is claimable.")
 
 
@@ -66,6 +71,8 @@ class ActKind(StrEnum):
     CLAIM = "claim"
     DEPOSIT = "deposit"
     WITHDRAW = "withdraw"
+    EXIT = "exit"
+    """Take everything out by the Vault's exit, where that is open."""
     SELL = "sell"
 
 
@@ -89,6 +96,7 @@ class AccountDetail(Model):
     payee_of: int = Field(description="Devices of which it is a named payee.")
     votes_cast: int
     acts: list[ActView] = Field(description="Only what makes sense now.")
+    stops: list[Stop] = Field(description="What keeps money of this account from moving now.")
     yours: bool = Field(description="The reader signed in as this account.")
 
 
@@ -115,7 +123,7 @@ class Movement(Model):
     """Money in or out of the Vault."""
 
     time: Time
-    kind: str = Field(description="deposit, withdrawal_requested, withdrawn or claim.")
+    kind: str = Field(description="deposit, withdrawal_requested, withdrawn, claim or exit.")
     title: str
     asset: AssetName
     amount: Amount
@@ -131,6 +139,9 @@ class OwnedDevice(Model):
     owner: Party
     ppm: int = Field(description="The account's share of what it earns, parts per million.")
     named: bool = Field(description="By the device's list of payees.")
+    spend_limit: str = Field(
+        description="What the account lets it spend in an epoch, smallest unit of the currency."
+    )
     statements: int
     rejected: int
 
@@ -158,6 +169,7 @@ class EntryKind(StrEnum):
     REWARD = "reward"
     WITHDRAWAL = "withdrawal"
     CLAIM = "claim"
+    EXIT = "exit"
 
 
 class StatementEntry(Model):

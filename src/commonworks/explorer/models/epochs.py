@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from commonworks.explorer.models.statements import LogRef, ReasonText
+from commonworks.explorer.models.stops import EpochPayout
 from commonworks.explorer.web.model import Address, Amount, Hash, Model, Party, Time
 
 
@@ -223,6 +224,7 @@ class EpochDetail(Model):
     residuals: list[Residual]
     withdrawn: list[Withdrawn] = Field(description="Unspent deposits given back, by asset.")
     payout_root: Hash | None
+    payout: EpochPayout | None = Field(description="Null until it is final.")
     leaves: int | None = Field(description="Leaves of the payout tree; null until it is settled.")
     totals: list[AssetTotalRow]
     digest: Hash | None

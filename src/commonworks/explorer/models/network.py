@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from commonworks.explorer.models.stops import Stops
 from commonworks.explorer.web.model import Address, Amount, Hash, Model, Party, Time
 
 
@@ -113,6 +114,7 @@ class NetworkAnswer(Model):
     running: RunningEpoch | None = Field(description="Null before the network begins.")
     newest_epochs: list[EpochLine]
     nodes: Operators
+    stops: Stops
 
 
 # --- the map --------------------------------------------------------------------------------------

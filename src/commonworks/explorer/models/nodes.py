@@ -86,6 +86,7 @@ class VerifierView(Model):
     registered_at: Time
     registered_tx: Hash
     epochs_counted: int = Field(description="How many of the last closed epochs were looked at.")
+    halt_votes: int = Field(description="How often it ever voted to stop a payout.")
 
 
 class Duty(Model):
@@ -101,6 +102,10 @@ class Duty(Model):
     attested_tx: Hash | None
     finalised: bool
     agrees: bool | None = Field(description="Whether it attested what was finalised.")
+    halt_voted_at: Time | None = Field(
+        description="When it voted to stop the epoch's payout; null: it did not."
+    )
+    halt_voted_tx: Hash | None
 
 
 class GatewayBrief(Model):

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from commonworks.explorer.models.epochs import EpochState
 from commonworks.explorer.pages.fields import Text, address_field
-from commonworks.explorer.queries import epoch_money, epochs
+from commonworks.explorer.queries import epoch_money, epochs, stops
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import Number
@@ -64,6 +64,7 @@ def epoch_page(
         request,
         "epochs/epoch.html",
         epoch=found,
+        stops=stops.of_epoch(connection, site, found.payout, epoch),
         states=states(),
         account=account,
         leaves=epoch_money.list_leaves(

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from commonworks.explorer.models.nodes import AnchorView, Duty
-from commonworks.explorer.queries import nodes
+from commonworks.explorer.queries import nodes, stops
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.site import Site
 from commonworks.explorer.web import plain_text
@@ -41,6 +41,7 @@ def overview(
         quorum=nodes.quorum(connection, site),
         verifiers=nodes.verifiers(connection, site, NODES_SHOWN, verifiers),
         gateways=nodes.gateways(connection, site, NODES_SHOWN, gateways),
+        guardian=stops.guardian(connection, site),
     )
 
 

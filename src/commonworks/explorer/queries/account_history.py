@@ -16,6 +16,7 @@ from commonworks.explorer.index.schema import (
     payout,
     proposal,
     reward,
+    spend_limit,
     vote,
 )
 from commonworks.explorer.models.accounts import (
@@ -39,6 +40,7 @@ MOVEMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "withdrawal_requested": mark("Asked for deposit back"),
         "withdrawn": mark("Deposit given back, to be claimed"),
         "claim": mark("Claim"),
+        "exit": mark("Taken out by the exit"),
     }
 )
 """Kind of movement -> its heading."""
@@ -199,7 +201,10 @@ def devices_of(
         device.c.rejected,
         payee.c.ppm,
         listed.label("listed"),
+        spend_limit.c.limit.label("allowed"),
     ).outerjoin_from(device, payee, mine)
+    allows = and_(spend_limit.c.device == device.c.device, spend_limit.c.account == account)
+    query = query.outerjoin(spend_limit, allows)
     query = query.where(device.c.device.in_(owned.union(named)))
     if after is not None:
         query = query.where(device.c.device > after[0])
@@ -214,6 +219,7 @@ def devices_of(
             owner=party(site, row.owner),
             ppm=alone if row.ppm is None else row.ppm,
             named=row.ppm is not None,
+            spend_limit=amount_text(row.allowed or 0),
             statements=row.statements,
             rejected=row.rejected,
         )

@@ -27,7 +27,8 @@ from commonworks.explorer.models.accounts import (
     StatementEntry,
 )
 from commonworks.explorer.queries.account_history import differences, reward_title
-from commonworks.explorer.queries.accounts import assets, leaf_at
+from commonworks.explorer.queries.accounts import ExitPart, assets, exits, leaf_at
+from commonworks.explorer.queries.device_lists import purpose_text
 from commonworks.explorer.queries.privacy import is_public, may_see
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
@@ -46,6 +47,10 @@ class Month:
     begins: int
     ends: int
     """First second of the next one."""
+
+    def has(self, time_s: int) -> bool:
+        """Tell whether a moment lies in it."""
+        return self.begins <= time_s < self.ends
 
     @property
     def before(self) -> str:
@@ -183,7 +188,14 @@ def _opening(reader: _Reader, asset: bytes) -> tuple[int, int]:
     earned, spent = (
         (0, 0) if last is None else leaf_at(reader.connection, reader.account, asset, last)
     )
-    return _sum(reader, asset, "deposit") - spent, earned - _sum(reader, asset, "claim")
+    left = [part for part in _exits(reader, asset) if part.time < reader.month.begins]
+    deposit = _sum(reader, asset, "deposit") - spent - sum(part.deposit for part in left)
+    claimed = _sum(reader, asset, "claim") + sum(part.earnings for part in left)
+    return deposit, earned - claimed
+
+
+def _exits(reader: _Reader, asset: bytes) -> Sequence[ExitPart]:
+    return exits(reader.connection, reader.account, asset)
 
 
 def _sum(reader: _Reader, asset: bytes, kind: str) -> int:
@@ -205,6 +217,8 @@ def _lines(reader: _Reader, finals: Sequence[Any]) -> Mapping[bytes, list[_Line]
         line = _movement_line(row)
         if line is not None:
             lines[row.asset].append(line)
+    for asset in assets(reader.site).values():
+        lines[asset] += [_exit_line(p) for p in _exits(reader, asset) if reader.month.has(p.time)]
     if not finals:
         return lines
     by_epoch = {row.epoch: row for row in finals}
@@ -270,6 +284,18 @@ def _epoch_line(
     )
 
 
+def _exit_line(part: ExitPart) -> _Line:
+    return _Line(
+        kind=EntryKind.EXIT,
+        text=gettext("Taken out by the exit"),
+        time=part.time,
+        epoch=None,
+        tx=part.tx,
+        deposit=-part.deposit,
+        earnings=-part.earnings,
+    )
+
+
 def _moved(reader: _Reader) -> Sequence[Any]:
     query = select(movement).where(
         movement.c.account == reader.account,
@@ -323,7 +349,8 @@ def _payments(reader: _Reader, span: tuple[int, int]) -> tuple[_Parts, _Parts]:
         query = select(*columns).where(term, within)
         for row in reader.connection.execute(query.where(~shared) if parts is got else query):
             if may_see(reader.site, row.resource, reader.viewer, account):
-                parts[row.epoch][_purpose(reader.site, row.resource, row.purpose)] += row.amount
+                text = purpose_text(reader.site, row.resource, row.purpose, received=parts is got)
+                parts[row.epoch][text] += row.amount
     return paid, got
 
 
@@ -336,8 +363,3 @@ def _rewards(reader: _Reader, span: tuple[int, int]) -> _Parts:
         text = gettext("Reward: %(what)s", what=reward_title(reader.site, row.resource))
         found[row.epoch][text] += row.amount_wei
     return found
-
-
-def _purpose(site: Site, resource: str, code: str) -> str:
-    known = site.resources.get(resource)
-    return gettext(known.purposes[code]) if known is not None and code in known.purposes else code

@@ -12,13 +12,11 @@ from commonworks.errors import InvalidInput
 from commonworks.explorer.index.columns import AMOUNT_DIGITS
 from commonworks.explorer.index.schema import (
     device,
-    epoch,
     movement,
     payee,
     payout,
     vote,
 )
-from commonworks.explorer.index.schema import parameter_change as change
 from commonworks.explorer.models.accounts import (
     AccountDetail,
     AccountRow,
@@ -28,7 +26,9 @@ from commonworks.explorer.models.accounts import (
     Books,
     WalletBalances,
 )
+from commonworks.explorer.models.stops import Stop, StopKind
 from commonworks.explorer.ports import Balances, Claimable
+from commonworks.explorer.queries import stops
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
@@ -36,9 +36,6 @@ from commonworks.explorer.web.model import address_text, amount_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, encode_cursor
 
 ADDRESS_BYTES: Final = 20
-
-HOLD: Final = "hold_s"
-"""Parameter: how long a final root waits before it can be claimed against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +185,8 @@ def account_detail(
     books = [
         _books(connection, site, name, asset, account, now) for name, asset in assets(site).items()
     ]
+    held_up = _stops(connection, site, books)
+    exiting = any(one.kind is StopKind.EXIT for one in held_up)
     return AccountDetail(
         account=party(site, account),
         books=books,
@@ -196,7 +195,8 @@ def account_detail(
         devices=_count(connection, device.c.owner == account),
         payee_of=_count(connection, payee.c.account == account),
         votes_cast=_count(connection, vote.c.voter == account),
-        acts=_acts(site, account, books, now),
+        acts=_acts(site, account, books, now, exiting=exiting),
+        stops=held_up,
         yours=viewer == account,
     )
 
@@ -207,6 +207,9 @@ def _books(
     deposited, claimed, withdrawn = (
         moved(connection, account, asset, kind) for kind in ("deposit", "claim", "withdrawn")
     )
+    left = exits(connection, account, asset)
+    returned = sum(part.deposit for part in left)
+    claimed += sum(part.earnings for part in left)
     earned, spent = leaf_at(connection, account, asset, None)
     claimable = pending = None
     if now.answered:
@@ -222,13 +225,13 @@ def _books(
         decimals=decimals,
         deposited=amount_text(deposited),
         spent=amount_text(spent - withdrawn),
-        withdrawn=amount_text(withdrawn),
-        unspent=amount_text(deposited - spent),
+        withdrawn=amount_text(withdrawn + returned),
+        unspent=amount_text(deposited - spent - returned),
         earned=amount_text(earned - withdrawn),
         claimed=amount_text(claimed),
         claimable=None if claimable is None else amount_text(claimable),
         pending=None if pending is None else amount_text(max(0, pending)),
-        pending_until=_held_until(connection) if pending else None,
+        pending_until=stops.waits_until(connection) if pending else None,
     )
 
 
@@ -252,15 +255,50 @@ def moved(connection: Connection, account: bytes, asset: bytes, kind: str) -> in
     return combined(connection.execute(query).one())
 
 
-def _held_until(connection: Connection) -> int | None:
-    """Return when the newest final epoch can be claimed against, unless somebody stops it."""
-    finals = select(epoch.c.epoch, epoch.c.finalised_at).where(epoch.c.finalised_at.is_not(None))
-    newest = connection.execute(finals.order_by(epoch.c.epoch.desc()).limit(1)).first()
-    if newest is None:
-        return None
-    held = select(change.c.value).where(change.c.key == HOLD, change.c.from_epoch <= newest.epoch)
-    hold = connection.execute(held.order_by(change.c.number.desc()).limit(1)).scalar()
-    return int(newest.finalised_at) + int(hold or 0)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitPart:
+    """What the Vault's exit paid an account at once."""
+
+    deposit: int
+    """Of it, deposit that was not spent."""
+    earnings: int
+    """Of it, earnings that were not claimed."""
+    time: int
+    tx: bytes
+
+
+def exits(connection: Connection, account: bytes, asset: bytes) -> list[ExitPart]:
+    """Return what the exit paid an account in an asset, in order.
+
+    The event tells one sum. Either way out takes the whole unspent deposit; the rest are earnings.
+    """
+    place = (movement.c.block, movement.c.log_index)
+    query = select(movement).where(
+        movement.c.account == account, movement.c.asset == asset, movement.c.kind == "exit"
+    )
+    rows = connection.execute(query.order_by(*place)).all()
+    if not rows:
+        return []
+    _, spent = leaf_at(connection, account, asset, None)
+    unspent = max(0, moved(connection, account, asset, "deposit") - spent)
+    found = []
+    for row in rows:
+        deposit = min(int(row.amount), unspent)
+        unspent -= deposit
+        found.append(
+            ExitPart(deposit=deposit, earnings=row.amount - deposit, time=row.time, tx=row.tx)
+        )
+    return found
+
+
+def _stops(connection: Connection, site: Site, books: Sequence[Books]) -> list[Stop]:
+    """Return what keeps an account's money from moving; what does not concern it is left out."""
+    aside = set()
+    if not any(one.pending is None or int(one.pending) for one in books):
+        aside |= {StopKind.HALTED, StopKind.VOTING}
+    if not any(int(one.earned) for one in books):
+        aside |= {StopKind.NOT_FINAL}
+    return [one for one in stops.stopping(connection, site) if one.kind not in aside]
 
 
 def _count(connection: Connection, term: ColumnElement[bool]) -> int:
@@ -281,8 +319,13 @@ def _wallet(now: ChainNow) -> WalletBalances | None:
     )
 
 
-def _acts(site: Site, account: bytes, books: Sequence[Books], now: ChainNow) -> list[ActView]:
-    """Return what makes sense: nothing is offered that could only fail."""
+def _acts(
+    site: Site, account: bytes, books: Sequence[Books], now: ChainNow, *, exiting: bool
+) -> list[ActView]:
+    """Return what makes sense: nothing is offered that could only fail.
+
+    Once the exit is open it pays everything at once, and the Vault takes nothing any more.
+    """
     name = site.labels.get(account) or address_text(account)
     acts: list[ActView] = []
 
@@ -294,16 +337,21 @@ def _acts(site: Site, account: bytes, books: Sequence[Books], now: ChainNow) -> 
     for one in books:
         choice = ("--asset", one.asset.value)
         due = int(one.claimable or 0)
-        add(ActKind.CLAIM, one.asset, due, "claim", "--account", name, *choice)
+        if exiting:
+            rest = due + int(one.unspent) if now.answered else 0
+            add(ActKind.EXIT, one.asset, rest, "exit", "--account", name, *choice)
+        else:
+            add(ActKind.CLAIM, one.asset, due, "claim", "--account", name, *choice)
     if account in (site.contracts.timelock, site.contracts.vault, site.contracts.governor):
         return acts  # nobody signs for these: what they do is voted on
     held = now.balances
     money = books[0]
-    if held is not None and held.currency:
+    if held is not None and held.currency and not exiting:
         words = ("deposit", "AMOUNT", "--account", name)
         add(ActKind.DEPOSIT, AssetName.CURRENCY, held.currency, *words)
     back = ("withdraw", "AMOUNT", "--account", name)
-    add(ActKind.WITHDRAW, money.asset, int(money.unspent), *back)
+    if not exiting:
+        add(ActKind.WITHDRAW, money.asset, int(money.unspent), *back)
     if held is not None and site.contracts.router is not None and now.sale is not None:
         add(ActKind.SELL, AssetName.TOKEN, held.token, "token", "sell", "AMOUNT", "--as", name)
     return acts

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from commonworks.explorer.index.schema import parameter_change
 from commonworks.explorer.models.epochs import EpochState, Moment, MomentState
+from commonworks.explorer.models.stops import EpochPayout
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 
@@ -71,15 +72,26 @@ def state_of(row: Row[Any] | None, course: Course, now: int) -> EpochState:
     return EpochState.CLOSED if row.finalised_at is None else EpochState.FINALISED
 
 
-def timeline(row: Row[Any] | None, course: Course, now: int, attested: int | None) -> list[Moment]:
+def timeline(
+    row: Row[Any] | None,
+    course: Course,
+    now: int,
+    attested: int | None,
+    payout: EpochPayout | None,
+) -> list[Moment]:
     """Return an epoch's course as moments, in order.
 
-    Inputs: `row` is None until it is closed; `attested` is the time of the first attestation.
+    Inputs: `row` is None until it is closed; `attested` is the time of the first attestation;
+    `payout` says when its root comes into force, None until the Vault has it.
     """
     closed = None if row is None else row.closed_at
     final = None if row is None else row.finalised_at
     claimable = None if final is None else final + course.hold_s
-    texts = _texts()
+    stopped = None
+    if payout is not None:
+        claimable = payout.claimable_at
+        stopped = None if payout.halt is None else payout.halt.stopped_at
+    texts = _texts(payout)
     times: Mapping[str, tuple[int | None, bool]] = {
         "began": (course.start, now >= course.start),
         "ended": (course.end, now >= course.end),
@@ -88,6 +100,7 @@ def timeline(row: Row[Any] | None, course: Course, now: int, attested: int | Non
         "closed": (closed, closed is not None),
         "attested": (attested, attested is not None),
         "finalised": (final, final is not None),
+        **({} if stopped is None else {"stopped": (stopped, True)}),
         "claimable": (claimable, claimable is not None and now >= claimable),
     }
     return [
@@ -108,7 +121,18 @@ def _state(time: int | None, done: bool) -> MomentState:
     return MomentState.OPEN if time is None else MomentState.DUE
 
 
-def _texts() -> Mapping[str, tuple[str, str]]:
+def _claimable(payout: EpochPayout | None) -> str:
+    """Return what it means that an epoch's earnings can be claimed, or could be."""
+    if payout is None:
+        return gettext("Earnings can be claimed from then on, unless its payout is stopped before.")
+    if payout.stop is not None and payout.halt is not None and payout.halt.stopped_at is not None:
+        return gettext("It was stopped: earnings can be claimed from then on and not before.")
+    if payout.claimable:
+        return gettext("Earnings can be claimed from now on.")
+    return gettext("Earnings can be claimed from then on, unless its payout is stopped before.")
+
+
+def _texts(payout: EpochPayout | None) -> Mapping[str, tuple[str, str]]:
     """Return title and meaning of each moment."""
     return {
         "began": (
@@ -139,11 +163,9 @@ def _texts() -> Mapping[str, tuple[str, str]]:
             gettext("Final"),
             gettext("A quorum of the stake attested one digest: it never changes again."),
         ),
-        "claimable": (
-            gettext("Claimable"),
-            gettext(
-                "Earnings can be claimed from now on, unless its payout was stopped meanwhile or "
-                "a newer epoch's took its place."
-            ),
+        "stopped": (
+            gettext("Payout stopped"),
+            gettext("The guardian, or verifiers together, stopped its payout while it waited."),
         ),
+        "claimable": (gettext("Claimable"), _claimable(payout)),
     }

@@ -16,13 +16,14 @@ from commonworks.explorer.models.epochs import (
     EpochDetail,
     EpochRow,
 )
-from commonworks.explorer.queries import epoch_evidence, epoch_money
+from commonworks.explorer.queries import epoch_evidence, epoch_money, stops
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.epoch_times import Course, Courses, state_of, timeline
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, hash_text
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
+from commonworks.explorer.web.templating import money_of
 
 ELSEWHERE: Final = "FOLDER"
 """Stands in a printed command for a folder on somebody else's machine."""
@@ -100,13 +101,14 @@ def get_epoch(connection: Connection, site: Site, number: int) -> EpochDetail:
     ranges = epoch_evidence.ranges_of(connection, number)
     first = select(func.min(attestation.c.time)).where(attestation.c.epoch == number)
     attested = connection.execute(first).scalar_one_or_none()
+    payout = stops.epoch_payout(connection, site, number)
     return EpochDetail(
         epoch=number,
         start=course.start,
         end=course.end,
         state=state_of(row, course, now),
         settled=judged is not None,
-        timeline=timeline(row, course, now, attested),
+        timeline=timeline(row, course, now, attested, payout),
         quorum_ppm=course.quorum_ppm,
         closed_tx=None if row is None else hash_text(row.closed_tx),
         finalised_tx=None if row is None else _hash(row.finalised_tx),
@@ -130,10 +132,11 @@ def get_epoch(connection: Connection, site: Site, number: int) -> EpochDetail:
         residuals=[] if row is None else epoch_money.residuals_of(connection, site, row),
         withdrawn=[] if row is None else epoch_money.withdrawn_of(connection, row),
         payout_root=None if row is None else _hash(row.payout_root),
+        payout=payout,
         leaves=None if judged is None else judged.leaves,
         totals=[] if row is None else _totals(site, row),
         digest=_hash(digest),
-        commitment=[] if row is None else _commitment(row),
+        commitment=[] if row is None else _commitment(site, row),
         check=None if digest is None else _check(site, number),
     )
 
@@ -165,7 +168,7 @@ def _check(site: Site, number: int) -> CheckIt:
     )
 
 
-def _commitment(row: Row[Any]) -> list[CommitmentField]:
+def _commitment(site: Site, row: Row[Any]) -> list[CommitmentField]:
     """Return what the digest is over, each part with what it stands for."""
     if row.digest is None:
         return []
@@ -195,7 +198,11 @@ def _commitment(row: Row[Any]) -> list[CommitmentField]:
             CommitmentField(
                 name="minted_wei",
                 value=amount_text(row.minted_total_wei),
-                meaning=gettext("Everything minted by settlements up to this epoch, in wei."),
+                meaning=gettext(
+                    "Everything minted by settlements up to this epoch, in the smallest unit: "
+                    "%(amount)s.",
+                    amount=money_of(site, row.minted_total_wei, site.network.token),
+                ),
             )
         )
     return fields

@@ -35,7 +35,7 @@ from commonworks.explorer.models.network import (
     ResourceInfo,
     RunningEpoch,
 )
-from commonworks.explorer.queries import parameters
+from commonworks.explorer.queries import parameters, stops
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, hash_text, party
@@ -76,6 +76,7 @@ def network(connection: Connection, site: Site, *, wall_time_s: int) -> NetworkA
         running=running(connection, site, now),
         newest_epochs=newest_epochs(connection, EPOCHS_SHOWN),
         nodes=operators(connection, site),
+        stops=stops.stops(connection, site),
     )
 
 

@@ -27,7 +27,7 @@ from commonworks.explorer.models.nodes import (
     VerifierBrief,
     VerifierView,
 )
-from commonworks.explorer.queries import faults, parameters
+from commonworks.explorer.queries import faults, parameters, stops
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
@@ -137,6 +137,7 @@ def verifier(connection: Connection, site: Site, operator: bytes) -> VerifierVie
         registered_at=row.registered_at,
         registered_tx=hash_text(row.registered_tx),
         epochs_counted=len(_epochs(connection)),
+        halt_votes=stops.halt_votes_of(connection, operator),
     )
 
 
@@ -222,6 +223,7 @@ class Deeds:
     """Verifier -> (time, stake from then on), by time."""
     confirmed: Mapping[tuple[bytes, int], Anything]
     attested: Mapping[tuple[bytes, int], Anything]
+    halting: Mapping[tuple[bytes, int], Anything]
 
     def is_due(self, operator: bytes, row: Anything) -> bool:
         """Tell whether a verifier had a voice at an epoch's end."""
@@ -236,6 +238,7 @@ class Deeds:
         """Return what a verifier did for an epoch."""
         confirmed = self.confirmed.get((operator, row.epoch))
         attested = self.attested.get((operator, row.epoch))
+        halting = self.halting.get((operator, row.epoch))
         final = row.finalised_at is not None
         return Duty(
             epoch=row.epoch,
@@ -248,6 +251,8 @@ class Deeds:
             attested_tx=None if attested is None else hash_text(attested.tx),
             finalised=final,
             agrees=attested.digest == row.digest if attested is not None and final else None,
+            halt_voted_at=None if halting is None else halting.time,
+            halt_voted_tx=None if halting is None else hash_text(halting.tx),
         )
 
 
@@ -285,7 +290,10 @@ def _deeds(connection: Connection, operators: Sequence[bytes], epochs: Sequence[
         return {(row.verifier, row.epoch): row for row in connection.execute(wanted)}
 
     return Deeds(
-        stakes=stakes, confirmed=found(schema.confirmation), attested=found(schema.attestation)
+        stakes=stakes,
+        confirmed=found(schema.confirmation),
+        attested=found(schema.attestation),
+        halting=stops.halt_votes(connection, operators, [row.epoch for row in epochs]),
     )
 
 
