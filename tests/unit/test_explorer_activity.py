@@ -125,11 +125,11 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "parameter_defined": (
         {"detail": {"key": WORD, "value": 601}},
-        "The parameter grace_s began with the value 601.",
+        "The parameter grace_s began with the value 10 minutes 1 second.",
     ),
     "parameter_set": (
         {"detail": {"key": "grace_s", "value": "1009", "from_epoch": 7}},
-        "The parameter grace_s is 1,009 from epoch 7 on.",
+        "The parameter grace_s is 16 minutes 49 seconds from epoch 7 on.",
     ),
     "anchored": (
         {"log_id": LOG, "detail": {"size": 1013}},

@@ -108,6 +108,18 @@ def test_a_number_with_a_hash_sign_that_only_a_device_has_is_certain(site: Site)
     assert found(site, "#14").certain == "/devices/14"
 
 
+def test_what_stands_before_a_number_is_read_in_the_reader_s_language(site: Site) -> None:
+    asked = {"params": {"q": "Gerät 12"}, "follow_redirects": False}
+    german = client(site).get("/search", headers={"accept-language": "de"}, **asked)
+    assert german.headers["location"] == "/devices/12"
+    assert client(site).get("/search", **asked).status_code == 200
+
+
+def test_marks_alone_are_taken_literally(site: Site) -> None:
+    assert Found.DEVICE not in pages(found(site, "-"))
+    assert not found(site, "epoch 99").groups
+
+
 def test_three_is_an_epoch_and_a_proposal(site: Site) -> None:
     assert set(pages(found(site, "3"))) == {Found.EPOCH, Found.PROPOSAL}
 
@@ -129,6 +141,13 @@ def test_three_is_an_epoch_and_a_proposal(site: Site) -> None:
         (str(2**200), "/governance/3"),
         ("quorum_ppm extra", None),
         ("grace_s", "/parameters/grace_s"),
+        ("Epoch 12", "/epochs/12"),
+        ("device #13", "/devices/13"),
+        ("proposal 3", "/governance/3"),
+        ("mill gauge", "/devices/12"),
+        ("grace s", "/parameters/grace_s"),
+        ("another network", "/reasons#wrong_network"),
+        ("bad_signature", "/reasons#bad_signature"),
     ],
 )
 def test_the_only_hit_is_certain(site: Site, query: str, page: str | None) -> None:

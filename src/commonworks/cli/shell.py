@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -99,6 +101,17 @@ def program() -> str:
     if called.is_absolute() and called.is_relative_to(Path.cwd()):
         return str(called.relative_to(Path.cwd()))
     return str(called) if called.name == "commonworks" else "commonworks"
+
+
+def program_anywhere() -> str:
+    """Return the command as it works from any folder, for commands that are copied elsewhere."""
+    called = Path(program())
+    found = shutil.which(called.name)
+    if called.parent == Path() or (
+        found is not None and called.exists() and called.samefile(found)
+    ):
+        return called.name
+    return shlex.quote(str(called.absolute()))
 
 
 def say(text: str = "") -> None:

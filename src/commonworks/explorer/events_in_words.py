@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, select
 
 from commonworks.explorer.index.schema import device as device_table
 from commonworks.explorer.index.schema import gateway as gateway_table
+from commonworks.explorer.queries.parameters import value_text
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext, mark
 from commonworks.explorer.web.model import address_text
@@ -380,6 +381,8 @@ def _value(scene: _Scene) -> Part:
         return account_part(scene.site, value.to_bytes(20, "big")) if value else _NOTHING
     if parameter is not None and parameter.unit == "hash":
         return Part(text=short((value % 2**256).to_bytes(32, "big").hex(), 8, 4))
+    if parameter is not None:
+        return Part(text=value_text(scene.site, parameter.unit, value))
     return Part(text=number(value))
 
 

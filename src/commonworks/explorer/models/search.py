@@ -22,6 +22,7 @@ class Found(StrEnum):
     PROPOSAL = "proposal"
     PARAMETER = "parameter"
     RESOURCE = "resource"
+    REASON = "reason"
 
 
 class Hit(Model):

@@ -133,7 +133,7 @@ def statement_file(
     text = statement_csv(month_statement(connection, site, account, wanted, viewer))
     name = f"{address_text(account)}-{wanted.name}.csv"
     return Response(
-        text.encode(),
+        text.encode("utf-8-sig"),  # without the mark some spreadsheets guess another encoding
         media_type="text/csv; charset=utf-8; header=present",
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )

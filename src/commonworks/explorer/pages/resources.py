@@ -11,7 +11,9 @@ from commonworks.errors import NotFound
 from commonworks.explorer.api.resources import Name
 from commonworks.explorer.models.resources import Chart, ResourceSeries
 from commonworks.explorer.queries import resources as queries
+from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.tables import series_chart
+from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
 from commonworks.explorer.web.model import NUMBER_MAX
 from commonworks.explorer.web.templating import render
@@ -49,7 +51,9 @@ def resource_page(
     newest = queries.newest_epoch(connection)
     number = newest if epoch is None else epoch
     if number is None:
-        return render(request, "resources/empty.html", detail=detail)
+        return render(
+            request, "resources/empty.html", detail=detail, commands=_commands(site, None)
+        )
     shown = queries.epoch_of(connection, site, name, number, viewer)
     series = None
     followed = figure or next((one.column.key for one in shown.figures), None)
@@ -69,7 +73,19 @@ def resource_page(
         series=series,
         over_time=_over_time(series, number),
         private=shown.visibility is Visibility.MEMBERS,
+        commands=_commands(site, number),
     )
+
+
+def _commands(site: Site, epoch: int | None) -> dict[str, str]:
+    """Return what a reader copies: how to buy, and the epoch on the command line."""
+    commands = {
+        "deposit": command_line(site, "deposit", "50", "--account", "ACCOUNT"),
+        "limit": command_line(site, "limit", "DEVICE", "5", "--account", "ACCOUNT"),
+    }
+    if epoch is not None:
+        commands["show"] = command_line(site, "epoch", "show", str(epoch))
+    return commands
 
 
 def _over_time(series: ResourceSeries | None, number: int) -> Chart | None:

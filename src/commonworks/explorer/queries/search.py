@@ -7,7 +7,7 @@ whatever was typed; texts that people chose are compared in memory or in tables 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import NUMBER_MAX, address_text, hash_text
 from commonworks.explorer.web.templating import moment, short
+from commonworks.explorer.web.words import reason_words
+from commonworks.statements.model import REASONS
 
 QUERY_MAX: Final = 200
 """Characters of a query; a longer one names nothing here."""
@@ -46,6 +48,10 @@ HASH_HEX: Final = 64
 _HEX: Final = re.compile(r"(0x)?([0-9a-f]{1,64})")
 _NUMBER: Final = re.compile(r"#?([0-9]{1,78})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]+")
+_KIND_AND_NUMBER: Final = re.compile(r"([^\W\d_]+)[ #]*([0-9]{1,78})")
+_BETWEEN: Final = re.compile(r"[\s_./-]+")
+LOOSE_MIN: Final = 3
+"""Letters and digits of a name that is written without what stands between its words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,8 @@ class _Query:
     hex: str | None
     """Digits of the beginning of a hash, an address, a key."""
     number: int | None
+    kind: Found | None = None
+    """Kind that was written before the number."""
 
     @property
     def words(self) -> Sequence[str]:
@@ -72,7 +80,20 @@ def _read(typed: str) -> _Query:
         plain = digits[1] is None and digits[2].isdecimal()
         if len(digits[2]) >= (IDENTITY_HEX_MIN if plain else HEX_MIN):
             start = digits[2]
+    named = _KIND_AND_NUMBER.fullmatch(text)
+    kind = None if named is None else _numbered().get(named[1])
+    if named is not None and kind is not None:
+        return _Query(text=text, hex=None, number=int(named[2]), kind=kind)
     return _Query(text=text, hex=start, number=None if numeral is None else int(numeral[1]))
+
+
+def _numbered() -> Mapping[str, Found]:
+    """Return what people write before a number, in English and in the reader's language."""
+    return {
+        "device": Found.DEVICE, gettext("Device").lower(): Found.DEVICE,
+        "epoch": Found.EPOCH, gettext("Epoch").lower(): Found.EPOCH,
+        "proposal": Found.PROPOSAL, gettext("Proposal").lower(): Found.PROPOSAL,
+    }  # fmt: skip
 
 
 def search(connection: Connection, site: Site, typed: str) -> SearchAnswer:
@@ -82,6 +103,8 @@ def search(connection: Connection, site: Site, typed: str) -> SearchAnswer:
         return SearchAnswer(query=asked.text[:QUERY_MAX], groups=[], certain=None)
     groups = []
     for kind, find in _FINDERS:
+        if asked.kind not in (None, kind):
+            continue
         hits = find(connection, site, asked)
         if hits:
             groups.append(Group(kind=kind, hits=hits[:HITS_MAX], more=len(hits) > HITS_MAX))
@@ -131,9 +154,17 @@ def _starting(connection: Connection, column: Any, digits: str, length: int) -> 
 
 def _named(labels: Iterable[tuple[bytes, str]], text: str) -> list[tuple[bytes, str]]:
     """Return whose label holds the text: the same first, then those that begin with it."""
-    found = [(key, label) for key, label in labels if text in label.lower()]
+    found = [(key, label) for key, label in labels if _within(text, label)]
     found.sort(key=lambda one: (*_rank(one[1], text), one[0]))
     return found[: HITS_MAX + 1]
+
+
+def _within(text: str, name: str) -> bool:
+    """Tell whether a name holds a text, however its words are separated: `top roof`, `top-roof`."""
+    loose = _BETWEEN.sub("", text)
+    if text in name.lower():
+        return True
+    return len(loose) >= LOOSE_MIN and loose in _BETWEEN.sub("", name.lower())
 
 
 def _rank(label: str, text: str) -> tuple[bool, bool, str]:
@@ -299,7 +330,7 @@ def _proposals(connection: Connection, _site: Site, asked: _Query) -> list[Hit]:
 
 def _parameters(_connection: Connection, site: Site, asked: _Query) -> list[Hit]:
     found = sorted(
-        (key for key in site.parameters if asked.text in key.lower()),
+        (key for key in site.parameters if _within(asked.text, key)),
         key=lambda key: _rank(key, asked.text),
     )
     return [
@@ -326,6 +357,25 @@ def _resources(_connection: Connection, site: Site, asked: _Query) -> list[Hit]:
     ][: HITS_MAX + 1]
 
 
+def _reasons(_connection: Connection, site: Site, asked: _Query) -> list[Hit]:
+    """Return reasons by their code or their title: there are few, and each has its words."""
+    if len(asked.text) < LOOSE_MIN:
+        return []
+    codes = [str(code) for code in REASONS]
+    codes += [str(code) for one in site.resources.values() for code in one.reasons]
+    told = [reason_words(site, code) for code in codes]
+    return [
+        Hit(
+            title=one.title,
+            detail=one.meaning,
+            href=f"/reasons#{one.code}",
+            exact=asked.text in (one.code, one.title.lower()),
+        )
+        for one in told
+        if _within(asked.text, one.code) or _within(asked.text, one.title)
+    ][: HITS_MAX + 1]
+
+
 _FINDERS: Final[Sequence[tuple[Found, Callable[[Connection, Site, _Query], list[Hit]]]]] = (
     (Found.DEVICE, _devices),
     (Found.ACCOUNT, _accounts),
@@ -337,4 +387,5 @@ _FINDERS: Final[Sequence[tuple[Found, Callable[[Connection, Site, _Query], list[
     (Found.PROPOSAL, _proposals),
     (Found.PARAMETER, _parameters),
     (Found.RESOURCE, _resources),
+    (Found.REASON, _reasons),
 )

@@ -137,7 +137,9 @@ def moment(time_s: int | None) -> str:
     if not 0 <= time_s <= YEAR_MAX_S:
         return str(time_s)
     at = datetime.fromtimestamp(time_s, UTC)
-    return f"{format_datetime(at, 'd MMM y, HH:mm', tzinfo=UTC, locale=i18n.language())} UTC"
+    # How a date is written is a text too: some languages put a point after the day.
+    pattern = i18n.gettext("d MMM y, HH:mm")
+    return f"{format_datetime(at, pattern, tzinfo=UTC, locale=i18n.language())} UTC"
 
 
 def when(time_s: int | None) -> Markup:

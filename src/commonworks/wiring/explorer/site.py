@@ -100,7 +100,7 @@ def site_for(
         parameters=known_parameters(session),
         clock=session.clock,
         command=command,
-        home=str(session.home.path),
+        home=str(session.home.path if hosts else session.home.path.absolute()),
         labels={**accounts, **named_contracts(session.home)},
         device_labels=devices,
         rpc=public_rpc or (session.endpoints if _has_own_chain(session) else ()),

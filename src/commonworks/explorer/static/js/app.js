@@ -19,6 +19,13 @@ export function localTimes(root = document) {
   }
 }
 
+/** Say in which zone times are shown now. */
+function zone() {
+  const place = document.querySelector("[data-zone]");
+  const name = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (place && name) place.textContent = place.dataset.zone.replace("{zone}", name);
+}
+
 /** Say something to a screen reader without moving anything. */
 export function say(text) {
   document.getElementById("say").textContent = text;
@@ -99,6 +106,7 @@ function theme() {
 
 theme();
 localTimes();
+zone();
 copying();
 stacking();
 tabs();
