@@ -148,7 +148,7 @@ class Nobody:
 
     async def balances(self, _account: bytes) -> Balances:
         """Everybody holds nothing."""
-        return Balances(token=0, currency=0, coin_wei=0, votes=0, contract=False)
+        return Balances(token=0, currency=0, coin_wei=0, votes=0, delegate=account, contract=False)
 
     async def claimable(self) -> Claimable:
         """The newest epoch's root."""

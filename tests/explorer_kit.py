@@ -129,7 +129,9 @@ class Told:
 
     # ledger
     async def balances(self, account: bytes) -> Balances:
-        nothing = Balances(token=0, currency=0, coin_wei=0, votes=0, contract=False)
+        nothing = Balances(
+            token=0, currency=0, coin_wei=0, votes=0, delegate=account, contract=False
+        )
         return self.held.get(account, nothing)
 
     async def claimable(self) -> Claimable | None:

@@ -296,7 +296,9 @@ def _answering(words: Words) -> Told:
     for log_id, entries in story().logs.items():
         logs[log_id] = index_story.TiledLog()
         logs[log_id].grow(entries)
-    balances = Balances(token=10**18, currency=10**6, coin_wei=10**18, votes=5, contract=False)
+    balances = Balances(
+        token=10**18, currency=10**6, coin_wei=10**18, votes=5, delegate=ANNA, contract=False
+    )
     last = story().settlements[-1]
     return Told(
         settlements={one.epoch: one for one in story().settlements},

@@ -252,7 +252,9 @@ def test_a_cursor_of_somebody_elses_is_refused(browser: TestClient, cursor: str)
 
 
 def test_what_the_vault_holds(browser: TestClient, told: kit.Told) -> None:
-    told.held[ADA] = Balances(token=9, currency=21, coin_wei=1, votes=9, contract=False)
+    told.held[ADA] = Balances(
+        token=9, currency=21, coin_wei=1, votes=9, delegate=ADA, contract=False
+    )
     told.price = PriceNow(amount_in=9, amount_out=4)
     found = answer(browser, f"/accounts/{address(ADA)}")
     money, token = found["books"]
@@ -276,6 +278,7 @@ def test_what_the_vault_holds(browser: TestClient, told: kit.Told) -> None:
         ("deposit", "currency"): "21",
         ("withdraw", "currency"): "880",
         ("sell", "token"): "9",
+        ("delegate", None): None,
     }
 
 
@@ -288,8 +291,40 @@ def test_commands_stand_beside_what_can_be_done(site: Site) -> None:
     )
 
 
+def test_votes_that_are_lent_are_shown_and_can_be_taken_back(told: kit.Told) -> None:
+    site = kit.make_site(told)
+    site.labels = {ADA: "ada", ZOE: "zoe"}
+    for who, votes, delegate, offered in (
+        (ADA, 9, ADA, {"delegate"}),
+        (ADA, 0, ADA, set()),  # it has nothing to lend
+        (ADA, 0, ZOE, {"delegate", "recall"}),
+        (ADA, 0, None, set()),  # outside the vote
+    ):
+        told.held[who] = Balances(
+            token=0, currency=0, coin_wei=0, votes=votes, delegate=delegate, contract=False
+        )
+        browser = kit.client(site)
+        found = answer(browser, f"/accounts/{address(who)}")
+        lent_to = found["wallet"]["delegate"]
+        assert (lent_to and lent_to["label"]) == (delegate and site.labels[delegate])
+        commands = {one["act"]: one["command"] for one in found["acts"]}
+        assert {name for name in commands if name in ("delegate", "recall")} == offered
+        page = browser.get(f"/accounts/{address(who)}").text
+        assert ("Its own votes are lent." in page) == (delegate == ZOE)
+        assert page.count('data-action="delegate"') == len(offered)
+        if "recall" in offered:
+            line = "commonworks proposal delegate ada --as ada --home home/test"
+            assert commands["recall"] == line
+            assert line in page
+        if "delegate" in offered:
+            line = "commonworks proposal delegate ACCOUNT --as ada --home home/test"
+            assert commands["delegate"] == line
+
+
 def test_nothing_is_offered_that_could_only_fail(told: kit.Told) -> None:
-    told.held[ZOE] = Balances(token=9, currency=0, coin_wei=0, votes=0, contract=False)
+    told.held[ZOE] = Balances(
+        token=9, currency=0, coin_wei=0, votes=0, delegate=ZOE, contract=False
+    )
     site = kit.make_site(told)  # nobody trades: the ledger knows no price
     assert answer(kit.client(site), f"/accounts/{address(ZOE)}")["acts"] == []
 
@@ -427,16 +462,20 @@ def test_everybody_sees_the_sums_and_the_account_its_purposes(
     }  # fmt: skip
     own = answer(signed_in(site, ADA, monkeypatch), path, month="2026-01")
     assert not own["private"]
-    purpose = next(iter(site.resources[RESOURCE].purposes.values()))
+    resource = site.resources[RESOURCE]
+    code = next(iter(resource.purposes))
+    sold, bought = resource.purpose(code, received=True), resource.purpose(code)
+    assert sold != bought  # each side of a trade reads its own sentence
     first = [e for e in own["assets"][0]["entries"] if e["epoch"] == 0 and e["kind"] == "earning"]
     # 101 was paid directly; what device 7 earned is split among payees: the rest of the leaf
     assert {(e["text"], e["earnings_in"]) for e in first} == {
-        (purpose, "101"),
+        (sold, "101"),
         ("Shares of what devices earned", "30"),
     }
     assert own["assets"][0]["closing_earnings"] == public["assets"][0]["closing_earnings"]
     others = answer(signed_in(site, BOB, monkeypatch), path, month="2026-01")
     assert others["private"]
+    assert bought not in {e["text"] for e in own["assets"][0]["entries"] if e["kind"] == "earning"}
 
 
 def test_rewards_are_told_by_resource(browser: TestClient) -> None:

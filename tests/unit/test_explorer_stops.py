@@ -72,7 +72,9 @@ class Story:
 def told() -> kit.Told:
     """A chain on which epoch 0 can be claimed against."""
     made = kit.Told(root=Claimable(epoch=0, root=kit.digest(1)))
-    made.held[ADA] = Balances(token=0, currency=19, coin_wei=1, votes=0, contract=False)
+    made.held[ADA] = Balances(
+        token=0, currency=19, coin_wei=1, votes=0, delegate=ADA, contract=False
+    )
     return made
 
 
@@ -157,7 +159,8 @@ def kinds(web: TestClient) -> list[str]:
 
 def acts(web: TestClient) -> dict[tuple[str, str], str]:
     found = get(web, f"/accounts/{address(ADA)}")["acts"]
-    return {(one["act"], one["asset"]): one["most"] for one in found}
+    vault = ("claim", "deposit", "withdraw", "exit")
+    return {(one["act"], one["asset"]): one["most"] for one in found if one["act"] in vault}
 
 
 PAGES = ("/", "/epochs/1", f"/accounts/{address(ADA)}")
@@ -305,6 +308,7 @@ def test_the_exit_may_be_opened_and_is(site: Site, story: Story, web: TestClient
     assert kinds(web) == []
     site.clock.time_s += 1  # type: ignore[attr-defined]
     assert kinds(web) == ["exit_due"]
+    assert "commonworks exit --open --account ACCOUNT" in web.get("/").text
     site.ledger.root = Claimable(epoch=1, root=kit.digest(1))  # type: ignore[attr-defined]
     assert set(acts(web)) == {
         ("claim", "currency"), ("deposit", "currency"), ("withdraw", "currency"),

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from commonworks.chain.accounts import address_text
 from commonworks.chain.endpoints import Endpoints
 from commonworks.cli.shell import asynchronous, json_option, put, put_json, say
 from commonworks.errors import InvalidInput
@@ -125,7 +126,7 @@ async def proof_check(
     if as_json:
         put_json(_document(checked, told, answers))
     else:
-        _show(checked, told, answers)
+        _show(checked, told, answers, home_path)
     if checked.verdict is Verdict.FAILS:
         raise click.exceptions.Exit(1)
 
@@ -189,16 +190,36 @@ def words_of_steps() -> dict[str, str]:
     return {**proof_words(), **OWN_WORDS}
 
 
-def _show(checked: Checked, told: Proof | None, answers: ChainAnswers | None) -> None:
+def _show(
+    checked: Checked, told: Proof | None, answers: ChainAnswers | None, home: Path | None
+) -> None:
     words = words_of_steps()
+    if told is not None:
+        put(f"{_about(told)}\n")
     for step in checked.steps:
         _show_step(step, words)
     put("")
     if told is not None:
-        for line in _trust(checked, told, answers):
+        for line in _trust(checked, told, answers, home):
             put(line)
         put("")
     put(_verdict(checked, told, words))
+
+
+def _about(told: Proof) -> str:
+    """Return what a file claims, in a line; amounts in smallest units, as the tree has them."""
+    if isinstance(told, StatementProof):
+        at = told.inclusion
+        return (
+            f"claimed: the statement 0x{told.identity.hex()} is entry {at.position} of the first "
+            f"{at.size} of log 0x{told.log.id.hex()}"
+        )
+    leaf = told.leaf
+    return (
+        f"claimed: up to epoch {told.finality.epoch} the account {address_text(leaf.account)} "
+        f"earned {leaf.earned} and spent {leaf.spent} of asset {address_text(leaf.asset)}, "
+        "in smallest units"
+    )
 
 
 def _show_step(step: Step, words: Mapping[str, str]) -> None:
@@ -233,23 +254,22 @@ def _short(value: str) -> str:
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}… ({len(text)} characters)"
 
 
-def _trust(checked: Checked, told: Proof, answers: ChainAnswers | None) -> Sequence[str]:
-    """Return where the trust comes from: what was computed, and on whose word the rest stands."""
-    network = "0x" + told.network.id.hex()
-    lines = [f"network {network}: compare it with one that you have from elsewhere"]
+def _trust(
+    checked: Checked, told: Proof, answers: ChainAnswers | None, home: Path | None
+) -> Sequence[str]:
+    """Return where the trust comes from: what is known, and on whose word the rest stands."""
+    network = f"network 0x{told.network.id.hex()}"
+    if home is None:
+        lines = [f"{network}: as the file has it; compare it with one that you have from elsewhere"]
+    else:
+        lines = [f"{network}: that of {home}, by its manifest"]
     if isinstance(told, StatementProof):
         lines.append("keys of device and log: as the file has them; the log's id names its key")
-    asked = StepName.WALLET not in (
-        *checked.named(Status.FAIL),
-        *checked.named(Status.SKIP),
-    )
-    if asked and answers is not None:
-        lines.append(
-            f"chain {answers.chain_id}: asked at the contract Settlement "
-            f"0x{told.network.settlement.hex()}"
-        )
-    else:
+    if answers is None or StepName.WALLET in checked.named(Status.FAIL):
         lines.append("the root was NOT checked against the chain")
+    else:
+        at = address_text(told.network.settlement)
+        lines.append(f"chain {answers.chain_id}: asked at the contract Settlement {at}")
     return lines
 
 

@@ -48,6 +48,8 @@ class Balances:
     """The chain's own coin: what transactions cost."""
     votes: int
     """Votes that it casts now, its delegators' included."""
+    delegate: bytes | None
+    """Who votes with its votes: itself, unless it lent them; None: they are outside the vote."""
     contract: bool
     """It is a contract (a passkey's account for example), no key pair."""
 

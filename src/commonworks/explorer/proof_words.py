@@ -203,6 +203,9 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "too_many": mark("It has more items than the format allows."),
         "totals_unordered": mark("The totals are not in their one order."),
         "unknown_member": mark("There is a field that the format does not have."),
+        "unknown_transaction": mark(
+            "Your wallet's chain says so; it does not know the transaction that is named."
+        ),
         "unreadable": mark("What cannot be read cannot be verified."),
         "wallet_failed": mark(
             "The wallet did not answer: what the chain says is told by this site."

@@ -39,7 +39,13 @@ async def read_document(place: str) -> bytes:
     Raises: NotFound, InvalidInput for what cannot be a proof file, Unavailable where a site does
     not answer.
     """
-    return await _fetch(place) if is_url(place) else _read(Path(place))
+    data = await _fetch(place) if is_url(place) else _read(Path(place))
+    if data.lstrip()[:1] == b"<":
+        raise InvalidInput(
+            f"{place} is a page, not a proof file",
+            hint="download the proof from the page, or give its address below /api/v1/proofs",
+        )
+    return data
 
 
 def _read(path: Path) -> bytes:

@@ -59,6 +59,9 @@ class WalletBalances(Model):
     currency: Amount
     coin_wei: Amount = Field(description="The chain's own coin, which pays for transactions.")
     votes: Amount = Field(description="Votes that it casts, its delegators' included.")
+    delegate: Party | None = Field(
+        description="Who votes with its votes: itself, unless it lent them; null: nobody."
+    )
     contract: bool = Field(description="It is a contract, a passkey's account for example.")
     sale: Amount | None = Field(
         description="Currency that selling its tokens brings now; null: no exchange."
@@ -66,7 +69,7 @@ class WalletBalances(Model):
 
 
 class ActKind(StrEnum):
-    """What can be done with an account's money."""
+    """What can be done with an account's money and votes."""
 
     CLAIM = "claim"
     DEPOSIT = "deposit"
@@ -74,6 +77,8 @@ class ActKind(StrEnum):
     EXIT = "exit"
     """Take everything out by the Vault's exit, where that is open."""
     SELL = "sell"
+    DELEGATE = "delegate"
+    RECALL = "recall"
 
 
 class ActView(Model):

@@ -74,6 +74,7 @@ class Rules(Model):
     proposal_threshold_ppm: int | None = Field(description="Share of all votes to propose.")
     vote_quorum_ppm: int | None = Field(description="Share of all votes, for or abstaining.")
     command: str = Field(description="Command that makes a proposal.")
+    lending: str = Field(description="Command that lets another account vote with one's votes.")
 
 
 class Tally(Model):

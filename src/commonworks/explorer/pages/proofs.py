@@ -59,9 +59,13 @@ def open_file(request: Request, site: SiteDep, connection: ConnDep) -> HTMLRespo
         },
         commands=[
             (
+                gettext("Verify a proof file, and ask the chain for its root"),
+                command_line(site, "proof", "check", "proof.json"),
+            ),
+            (
                 gettext("Verify a receipt, without any network"),
                 command_line(site, "receipt", "check", "statement.cose"),
-            )
+            ),
         ],
     )
 
@@ -72,10 +76,13 @@ async def receipt(
 ) -> HTMLResponse:
     """Show the proof that a statement is in an anchored log."""
     document = await statement_proof(site, connection, hash_bytes(identity))
+    file = f"proof-{document.identity[2:18]}.json"
     return render(
         request,
         "proofs/receipt.html",
         document=document,
+        file=file,
+        check=command_line(site, "proof", "check", file),
         data=document.model_dump(),
         words=proof_words(),
         path_rows=_path_rows,
@@ -99,10 +106,13 @@ async def payout(
         site, connection, epoch, address_bytes(asset), address_bytes(account)
     )
     digest = _word(epoch)
+    file = f"payout-{epoch}-{document.leaf.account}.json"
     return render(
         request,
         "proofs/payout.html",
         document=document,
+        file=file,
+        check=command_line(site, "proof", "check", file),
         data=document.model_dump(),
         words=proof_words(),
         path_rows=_path_rows,

@@ -190,7 +190,7 @@ def account_detail(
     return AccountDetail(
         account=party(site, account),
         books=books,
-        wallet=_wallet(now),
+        wallet=_wallet(site, now),
         claimable_epoch=None if now.claimable is None else now.claimable.epoch,
         devices=_count(connection, device.c.owner == account),
         payee_of=_count(connection, payee.c.account == account),
@@ -305,7 +305,7 @@ def _count(connection: Connection, term: ColumnElement[bool]) -> int:
     return int(connection.execute(select(func.count()).where(term)).scalar_one())
 
 
-def _wallet(now: ChainNow) -> WalletBalances | None:
+def _wallet(site: Site, now: ChainNow) -> WalletBalances | None:
     held = now.balances
     if held is None:
         return None
@@ -314,6 +314,7 @@ def _wallet(now: ChainNow) -> WalletBalances | None:
         currency=amount_text(held.currency),
         coin_wei=amount_text(held.coin_wei),
         votes=amount_text(held.votes),
+        delegate=None if held.delegate is None else party(site, held.delegate),
         contract=held.contract,
         sale=None if now.sale is None else amount_text(now.sale),
     )
@@ -354,4 +355,16 @@ def _acts(
         add(ActKind.WITHDRAW, money.asset, int(money.unspent), *back)
     if held is not None and site.contracts.router is not None and now.sale is not None:
         add(ActKind.SELL, AssetName.TOKEN, held.token, "token", "sell", "AMOUNT", "--as", name)
-    return acts
+    return acts + ([] if held is None else _votes(site, account, name, held))
+
+
+def _votes(site: Site, account: bytes, name: str, held: Balances) -> list[ActView]:
+    """Return what makes sense with an account's votes: lend them, take back what is lent."""
+    lent = held.delegate not in (None, account)
+
+    def act(kind: ActKind, receiver: str) -> ActView:
+        line = command_line(site, "proposal", "delegate", receiver, "--as", name)
+        return ActView(act=kind, asset=None, most=None, command=line)
+
+    acts = [act(ActKind.RECALL, name)] if lent else []
+    return [*acts, act(ActKind.DELEGATE, "ACCOUNT")] if lent or held.votes else acts

@@ -92,6 +92,7 @@ def rules(connection: Connection, site: Site) -> Rules:
         command=command_line(
             site, "proposal", "new", "--title", "TITLE", "--set", "KEY=VALUE", "--as", "ACCOUNT"
         ),
+        lending=command_line(site, "proposal", "delegate", "TO", "--as", "ACCOUNT"),
     )
 
 

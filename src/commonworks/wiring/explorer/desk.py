@@ -17,6 +17,7 @@ from commonworks.chain.abi import contract
 from commonworks.chain.accounts import address_text
 from commonworks.chain.ballots import REASON_MAX, Support, governor_call
 from commonworks.chain.decisions import RawCall
+from commonworks.chain.delegation import delegate_call
 from commonworks.chain.embedded.transaction import contents, decode
 from commonworks.chain.endpoints import Endpoints, Rejected, hex_of, int_of
 from commonworks.chain.exchange import exchange_of
@@ -87,6 +88,7 @@ class ChainDesk:
         self._calls = self._members.calls
         self._actions: Mapping[str, Callable[[Wish], Awaitable[Sequence[Call]]]] = {
             "claim": self._claim,
+            "exit": self._exit,
             "deposit": self._deposit,
             "withdraw": self._withdraw,
             "limit": self._limit,
@@ -162,14 +164,22 @@ class ChainDesk:
             raise Conflict(gettext("Nothing can be claimed yet: no epoch's hold has passed."))
         payouts = await self._payouts.at(root)
         if payouts is None:
-            raise Unavailable(
-                gettext("The settlement of epoch %(epoch)s is not at hand here.", epoch=root.epoch),
-                hint=gettext("Try again in a moment, or claim with the command line."),
-            )
+            raise _not_at_hand(root.epoch)
         leaf = payouts.leaf(asset, account)
         if leaf is None:
             raise NotFound(gettext("This account has earned nothing in this asset."))
         return [self._calls.claim(leaf, payouts.siblings(leaf))]
+
+    async def _exit(self, wish: Wish) -> Sequence[Call]:
+        asset, account = self._asset(wish)[0], wish.account_or("receiver", wish.account())
+        root = await self._members.last_root()
+        payouts = None if root is None else await self._payouts.at(root)
+        if root is not None and payouts is None:
+            raise _not_at_hand(root.epoch)
+        leaf = None if payouts is None else payouts.leaf(asset, account)
+        if payouts is None or leaf is None:
+            return [self._calls.exit_without_leaf(asset, account)]
+        return [self._calls.exit(leaf, payouts.siblings(leaf))]
 
     async def _deposit(self, wish: Wish) -> Sequence[Call]:
         asset, decimals = self._asset(wish)
@@ -256,8 +266,7 @@ class ChainDesk:
     # --- votes --------------------------------------------------------------------------------
 
     async def _delegate(self, wish: Wish) -> Sequence[Call]:
-        data = contract("CommonsToken")["delegate"].call(wish.account("to"))
-        return [Call(to=self._at.votes, data=data)]
+        return [delegate_call(self._at, wish.account("to"))]
 
     async def _vote(self, wish: Wish) -> Sequence[Call]:
         proposal, account = await self._proposal(wish), wish.account()
@@ -407,6 +416,13 @@ class ChainDesk:
         """Return the time that the next block will not be far from."""
         block = await self._endpoints.run(lambda endpoint: endpoint.block("latest"))
         return max(self._clock.now(), int_of(block["timestamp"]))
+
+
+def _not_at_hand(epoch: int) -> Unavailable:
+    return Unavailable(
+        gettext("The settlement of epoch %(epoch)s is not at hand here.", epoch=epoch),
+        hint=gettext("Try again in a moment, or claim with the command line."),
+    )
 
 
 def _shown(title: str) -> str:

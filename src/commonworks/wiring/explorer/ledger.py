@@ -29,14 +29,15 @@ class ChainLedger:
         """See `Ledger.balances`; everything is of one block."""
         at, text = self._at, hex_of(account)
         asked = contract("CommonsToken")
-        balance, votes = asked["balanceOf"], asked["getVotes"]
+        balance, votes, delegates = (asked[name] for name in ("balanceOf", "getVotes", "delegates"))
 
         async def read(endpoint: Endpoint) -> Balances:
             block = hex(await endpoint.block_number())
-            token, currency, power, coin, code = await asyncio.gather(
+            token, currency, power, lent, coin, code = await asyncio.gather(
                 endpoint.call(at.token, balance.call(account), block),
                 endpoint.call(at.currency, balance.call(account), block),
                 endpoint.call(at.votes, votes.call(account), block),
+                endpoint.call(at.votes, delegates.call(account), block),
                 endpoint.request("eth_getBalance", text, block),
                 endpoint.request("eth_getCode", text, block),
             )
@@ -45,6 +46,7 @@ class ChainLedger:
                 currency=_number(currency),
                 coin_wei=int_of(coin),
                 votes=_number(power),
+                delegate=lent[-20:] if _number(lent) else None,
                 contract=bytes_of(code) != b"",
             )
 

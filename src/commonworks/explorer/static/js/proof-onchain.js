@@ -70,7 +70,7 @@ export async function checkOnChain(steps, id, computed, { chain, told, ask, log,
     }
     const transaction = logs === null ? null : toHex(log.tx);
     return steps.add(id, "ok", {
-      reason: "told_by_chain",
+      reason: logs === null ? "unknown_transaction" : "told_by_chain",
       values: { ...values, transaction },
       result: held,
     });
