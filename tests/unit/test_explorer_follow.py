@@ -10,12 +10,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from alembic import command
 from sqlalchemy import Engine
 
 from commonworks.errors import Corrupt, NotFound, Unavailable
 from commonworks.explorer.index import follow
-from commonworks.explorer.index.engine import open_index
+from commonworks.explorer.index.engine import migrations, open_index
 from commonworks.explorer.index.follow import Follower
+from commonworks.explorer.index.rows import cursor_value
 from gateway_kit import asynchronous
 from index_story import History, Reader, World, differences, history, rows_of
 
@@ -269,3 +271,24 @@ async def test_a_settlement_that_is_not_at_hand_comes_later(story: History, engi
     assert (await live.step()).epochs == []
     world.settled = 4
     assert (await live.step()).epochs == [2, 3]
+
+
+@asynchronous
+async def test_an_index_of_an_older_release_catches_up_before_it_goes_on(
+    story: History, whole: Engine, engine: Engine
+) -> None:
+    world = World(story=story)
+    world.go(40, 10**6, 0)
+    await follower(engine, world).step()
+    with engine.begin() as connection:
+        command.downgrade(migrations(connection), "0003")
+        command.upgrade(migrations(connection), "head")
+        assert cursor_value(connection, "stops") == -1
+    world.finish()
+    world.away = True
+    waiting = await follower(engine, world).step()
+    assert [one.what for one in waiting.troubles] == ["chain"]
+    world.away = False
+    step = await follower(engine, world).step()
+    assert step.troubles == []
+    assert differences(whole, engine) == []

@@ -42,6 +42,7 @@ from commonworks.events import (
 from commonworks.model import (
     Total,
 )
+from commonworks.stops import Exited
 
 ACTION_GAS: Final = 1_000_000
 """Gas limit that no single action of a member reaches; for batches that depend on themselves."""
@@ -346,6 +347,16 @@ class Members:
             raise
         return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
 
+    async def last_root(self) -> ClaimableRoot | None:
+        """Return the root of the last final epoch, by which the exit pays; None: none yet."""
+        try:
+            values = await self._ask_all("Vault", self.deployment.vault, "lastRoot")
+        except Conflict as error:
+            if error.fields.get("refusal") == "NoRoot":
+                return None
+            raise
+        return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
+
     async def guardian(self) -> bytes:
         """Return the account that holds the guardian's office."""
         at = self.deployment.government.guardian
@@ -394,6 +405,11 @@ class Members:
         """Return what a transaction's claim paid."""
         claimed = self._only(receipt, Claimed)
         return Paid(tx=receipt.tx, block=receipt.block, amount=claimed.amount)
+
+    def taken_out(self, receipt: Receipt) -> Paid:
+        """Return what the exit paid by a transaction."""
+        exited = self._only(receipt, Exited)
+        return Paid(tx=receipt.tx, block=receipt.block, amount=exited.amount)
 
     def enrolled(self, receipt: Receipt) -> EnrolledDevice:
         """Return the device that a transaction enrolled."""

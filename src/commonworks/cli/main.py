@@ -34,6 +34,7 @@ PLACES: Final = {
     "withdraw": "money",
     "limit": "money",
     "claim": "money",
+    "exit": "money",
     "token": "token",
     "log": "logs",
     "receipt": "logs",
@@ -44,7 +45,7 @@ PLACES: Final = {
 }
 """Command -> the module of this package that it lives in."""
 
-RENAMED: Final = {"audit": "audit_command", "restore": "restore_command"}
+RENAMED: Final = {"audit": "audit_command", "restore": "restore_command", "exit": "leave"}
 """Commands whose function has another name."""
 
 

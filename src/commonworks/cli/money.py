@@ -1,4 +1,4 @@
-"""`commonworks deposit`, `withdraw`, `claim`: money in and out of the Vault."""
+"""`commonworks deposit`, `withdraw`, `claim`, `exit`: money in and out of the Vault."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from commonworks.cli.shell import (
     whole,
 )
 from commonworks.errors import Conflict, NotFound, Unauthorized
-from commonworks.wiring.acting import looking, push_claim, put_in, speaking
+from commonworks.wiring.acting import acting, looking, push_claim, put_in, speaking, take_out
 from commonworks.wiring.home import Home
 from commonworks.wiring.records import asset_of, find_device, name_of, resolve_account
 from commonworks.wiring.session import open_session
@@ -118,6 +118,39 @@ async def claim(*, name: str, asset: str, by: str | None, home: Home, as_json: b
         address, decimals, symbol = asset_of(session, asset)
         await session.pass_time()
         paid = await push_claim(session, by, address, resolve_account(home, name))
+    say(f"{name} received {amount(paid.amount, decimals)} {symbol}")
+    put_fields(
+        as_json,
+        {"account": name, "amount": paid.amount, "asset": symbol, "tx": "0x" + paid.tx.hex()},
+        {"amount": f"{exactly(paid.amount, decimals)} {symbol}"},
+    )
+
+
+@click.command("exit")
+@click.option("--account", "name", required=True, help="Who is paid: a name here, or an address.")
+@click.option("--asset", type=ASSETS, default="currency", show_default=True)
+@click.option("--by", help="Account that sends it.  [default: the account itself]")
+@click.option("--open", "opens", is_flag=True, help="Open the exit first, for ever, if it is due.")
+@home_option
+@json_option
+@asynchronous
+async def leave(
+    *, name: str, asset: str, by: str | None, opens: bool, home: Home, as_json: bool
+) -> None:
+    """Take everything out of the Vault by its exit, once nothing becomes final any more.
+
+    It pays earnings that were not claimed and deposit that was not spent; anyone may push it.
+    Anyone may open the exit too, when no epoch became final for the policy's exit_after_s.
+
+    Example: commonworks exit --account alice --asset currency
+    """
+    async with open_session(home, say) as session:
+        address, decimals, symbol = asset_of(session, asset)
+        await session.pass_time()
+        if opens:
+            async with acting(session, by or name) as members:
+                await members.send(members.calls.enter_exit())
+        paid = await take_out(session, by or name, address, resolve_account(home, name))
     say(f"{name} received {amount(paid.amount, decimals)} {symbol}")
     put_fields(
         as_json,

@@ -193,14 +193,13 @@ async def _leaf(
             "no payout root is claimable yet",
             hint="a finalised epoch can be claimed against after its hold period",
         )
-    record = await settled_epoch(session.home, await session.view(), root.epoch)
-    leaves = record.settlement.payouts
-    if not any((leaf.asset, leaf.account) == (asset, account) for leaf in leaves):
+    found = await _leaf_at(session, root.epoch, asset, account)
+    if found is None:
         raise NotFound(
             "the account has earned nothing in this asset so far",
             hint="ask for the other one: --asset currency, or --asset token",
         )
-    leaf, siblings = payout.proof(leaves, asset, account)
+    leaf, siblings = found
     books = await members.vault_account(asset, account)
     if books.claimed >= leaf.earned:
         raise Conflict(
@@ -208,6 +207,34 @@ async def _leaf(
             hint="claim again after the next final epoch and its hold period",
         )
     return leaf, siblings
+
+
+async def take_out(session: Session, by: str, asset: bytes, account: bytes) -> Paid:
+    """Have the Vault's exit pay an account all that it has there in an asset; anybody may.
+
+    Inputs: `by` is the account of this folder that sends it.
+    Raises: Conflict when the exit is shut, or there is nothing to take out.
+    """
+    async with acting(session, by) as members:
+        root = await members.last_root()
+        found = None if root is None else await _leaf_at(session, root.epoch, asset, account)
+        if found is None:
+            call = members.calls.exit_without_leaf(asset, account)
+        else:
+            call = members.calls.exit(*found)
+        return members.taken_out(await members.send(call))
+
+
+async def _leaf_at(
+    session: Session, epoch: int, asset: bytes, account: bytes
+) -> tuple[Total, tuple[bytes, ...]] | None:
+    """Return an account's leaf in an epoch's payout tree with its proof; None where it has none."""
+    record = await settled_epoch(session.home, await session.view(), epoch)
+    leaves = record.settlement.payouts
+    if not any((leaf.asset, leaf.account) == (asset, account) for leaf in leaves):
+        return None
+    leaf, siblings = payout.proof(leaves, asset, account)
+    return leaf, tuple(siblings)
 
 
 async def _relay(session: Session, stack: AsyncExitStack) -> HandIn | None:

@@ -22,6 +22,7 @@ from commonworks.explorer.models.transactions import (
     Delegate,
     Deposit,
     Enrol,
+    Exit,
     Limit,
     Payees,
     PreparedCalls,

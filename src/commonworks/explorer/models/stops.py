@@ -61,6 +61,7 @@ class Stop(Model):
         description="When it ends by itself, or its chance is over; null: not by itself."
     )
     halt: Halt | None
+    command: str | None = Field(default=None, description="What anybody may do about it.")
 
 
 class EpochPayout(Model):

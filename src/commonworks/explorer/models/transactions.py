@@ -38,6 +38,10 @@ class Claim(Act):
     receiver: Address | None = Field(default=None, description="Who is paid; else `account`.")
 
 
+class Exit(Claim):
+    """Pay an account all that it has in the Vault, by its exit; anybody may."""
+
+
 class Deposit(Act):
     """Put money into the Vault."""
 

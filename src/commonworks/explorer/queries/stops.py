@@ -34,6 +34,7 @@ from commonworks.explorer.models.stops import (
     Stops,
 )
 from commonworks.explorer.queries import parameters
+from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.epoch_times import Courses
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
@@ -363,6 +364,7 @@ def _exit_due(connection: Connection, site: Site) -> Iterator[Stop]:
         since=since + patience,
         until=None,
         halt=None,
+        command=command_line(site, "exit", "--open", "--account", "ACCOUNT"),
     )
 
 

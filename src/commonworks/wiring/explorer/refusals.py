@@ -58,6 +58,16 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "InvalidSignature": (mark("The signature is not the account's."), ""),
         "ExitOpen": (
             mark("The network has stopped and its exit is open: only the exit pays now."),
+            mark("Take out what is yours: exit instead."),
+        ),
+        "ExitShut": (
+            mark("The Vault's exit is shut: the network goes on."),
+            mark("Claim what was earned, and ask deposit back."),
+        ),
+        "ExitTooEarly": (mark("Not enough time has passed since an epoch became final."), ""),
+        "NothingToExit": (mark("The account has nothing left in the Vault in this asset."), ""),
+        "LeafNeeded": (
+            mark("The account has no leaf in the last payout tree, though it deposited before."),
             "",
         ),
         "OutsideTheVote": (mark("This account's votes are not counted."), ""),

@@ -203,6 +203,18 @@ class Speller:
                 account=address_text(v["account"]),
                 earned=self.money(v["asset"], v["earned"]),
             ),
+            "exit": lambda _, v: gettext(
+                "Pays to %(account)s, by the Vault's exit, what it earned and was not paid yet and "
+                "its deposit that was not spent. Earned in all: %(earned)s, spent: %(spent)s.",
+                account=address_text(v["account"]),
+                earned=self.money(v["asset"], v["earned"]),
+                spent=self.money(v["asset"], v["spent"]),
+            ),
+            "exitWithoutLeaf": lambda _, v: gettext(
+                "Pays to %(account)s, by the Vault's exit, the whole deposit that it made after "
+                "the last final epoch.",
+                account=address_text(v["account"]),
+            ),
             "deposit": lambda _, v: gettext(
                 "Moves %(amount)s from your wallet into the Vault, to your account's credit there.",
                 amount=self.money(v["asset"], v["amount"]),
