@@ -172,6 +172,8 @@ def _kept(file: sqlite3.Connection, epoch: int, root: bytes) -> Kept | None:
     if row is None:
         return None
     leaves, step, top, marks = row
+    if step < 1 or -(-leaves // step) * HASH_SIZE != len(marks):
+        return None  # damaged: the tree could be of any size
     return Kept(
         epoch=epoch,
         root=root,

@@ -35,6 +35,7 @@ from commonworks.wiring.explorer.ledger import ChainLedger
 from commonworks.wiring.explorer.planting import planting
 from commonworks.wiring.explorer.site import Adapters, folder_of, index_of, site_for
 from commonworks.wiring.explorer.spelling import speller_of
+from commonworks.wiring.explorer.warming import warming
 from commonworks.wiring.founding import free_port
 from commonworks.wiring.home import write_durably
 from commonworks.wiring.session import Session
@@ -142,6 +143,7 @@ async def run_explorer(
         )
         await stack.enter_async_context(_following(session, follower, told, trees))
         stack.callback(site.broadcast.close)
+        await stack.enter_async_context(warming(app))
         yield url
 
 
