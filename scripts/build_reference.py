@@ -76,13 +76,21 @@ def reasons() -> str:
     for resource in select_resources(BUILT_IN).values():
         parts += [f"## Reasons of `{resource.name}`\n", _advised(resource)]
         parts += [f"## Purposes of payments of `{resource.name}`\n"]
-        parts += [_table(resource.purposes.items())]
+        parts += [_sides(resource)]
     return "\n".join(parts)
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
     lines = [f"| `{code}` | {meaning} |" for code, meaning in rows]
     return "\n".join(["| code | meaning |", "|---|---|", *lines, ""])
+
+
+def _sides(resource: Resource) -> str:
+    lines = [
+        f"| `{code}` | {resource.purpose(code)} | {resource.purpose(code, received=True)} |"
+        for code in resource.purposes
+    ]
+    return "\n".join(["| code | for who pays | for who gets it |", "|---|---|---|", *lines, ""])
 
 
 def _advised(resource: Resource) -> str:

@@ -57,7 +57,8 @@ def texts() -> Catalog:
                 place = (source / path).relative_to(ROOT).as_posix()
                 found.add(message, None, [(place, line)], context=context)
     for parameter in PARAMETERS:
-        found.add(parameter.description, None, [("src/commonworks/policy.py", 0)])
+        for text in (parameter.description, parameter.unit.rpartition(" per ")[2]):
+            found.add(text, None, [("src/commonworks/policy.py", 0)])
     return found
 
 

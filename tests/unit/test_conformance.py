@@ -134,6 +134,8 @@ LEVEL = Column(name="level", dtype=DType.U8, minimum=0, maximum=256, description
         (change(reasons={"late": "Too late."}), Rule.PREFIX),
         (change(reasons={"rainfall.late": ""}), Rule.DOCUMENTED),
         (change(purposes={"water.bill": "Water."}), Rule.PREFIX),
+        (change(received={"rainfall.gift": "A gift."}), Rule.DOCUMENTED),
+        (change(received=dict.fromkeys(RESOURCE.purposes, " ")), Rule.DOCUMENTED),
         (change(advice={}), Rule.DOCUMENTED),
         (change(advice={**RESOURCE.advice, "rainfall.mood": "Cheer up."}), Rule.DOCUMENTED),
         (change(headings={**RESOURCE.headings, "rain": Heading(words=" ")}), Rule.DOCUMENTED),

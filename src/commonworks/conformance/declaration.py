@@ -112,7 +112,13 @@ def _codes(resource: Resource, field: str) -> Iterator[Finding]:
 
 
 def _words(resource: Resource) -> Iterator[Finding]:
-    """Every reason says what to do, every heading and picture has words."""
+    """Every reason says what to do; every heading, and every side of a payment, has words."""
+    for code, sentence in resource.received.items():
+        where = f"received {code}"
+        if code not in resource.purposes:
+            yield Finding(rule=Rule.DOCUMENTED, where=where, message="is for no purpose")
+        elif not sentence.strip():
+            yield Finding(rule=Rule.DOCUMENTED, where=where, message="has no sentence")
     for code in sorted({*resource.reasons} | {*resource.advice}):
         where = f"advice {code}"
         if code not in resource.reasons:

@@ -27,7 +27,7 @@ from commonworks.model import (
 )
 from commonworks.policy import Parameter, Policy
 from commonworks.resources.shown import Heading, Picture
-from commonworks.statements.model import Kind, Record, Schema
+from commonworks.statements.model import Kind, Record, Schema, Signer
 
 
 class Visibility(StrEnum):
@@ -174,7 +174,7 @@ class Resource:
     reasons: Mapping[str, str]
     """Closed list: code -> one sentence. Codes start with `<name>.`."""
     purposes: Mapping[str, str]
-    """Closed list of what payments are for: code -> one sentence."""
+    """Closed list of what payments are for: code -> one sentence, as who pays reads it."""
     parameters: tuple[Parameter, ...]
     """Keys start with `<name>.`; `<name>.emission_ppm` is its share of the emission."""
     rules: Rules
@@ -191,25 +191,38 @@ class Resource:
     """How tables are drawn, most important first."""
     advice: Mapping[str, str] = field(default_factory=dict)
     """One sentence for each reason: what the owner should do."""
+    received: Mapping[str, str] = field(default_factory=dict)
+    """What a payment is for, as who gets it reads it: purpose -> one sentence. A purpose that is
+    not here reads alike on both sides."""
 
     def heading(self, table: str, column: str) -> Heading:
         """Return a column's heading; one without words of its own stands for itself."""
         named = self.headings.get(f"{table}.{column}") or self.headings.get(column)
         return named or Heading(words=column)
 
+    def purpose(self, code: str, *, received: bool = False) -> str:
+        """Return what a payment is for, as who pays or who gets it reads it; else the code."""
+        known = self.purposes.get(code, code)
+        return self.received.get(code, known) if received else known
+
     def texts(self) -> Iterator[str]:
         """Yield every text for people, for translation; some more than once."""
         yield from filter(None, self._texts())
 
     def _texts(self) -> Iterator[str]:
-        yield self.title
+        yield from (self.title, self.unit)
         for figure in self.figures:
             yield from (figure.label, figure.unit)
         for code, sentence in self.reasons.items():
             yield from (self.code_title(code), sentence)
         yield from self.advice.values()
-        yield from self.purposes.values()
-        yield from (parameter.description for parameter in self.parameters)
+        yield from (*self.purposes.values(), *self.received.values())
+        for parameter in self.parameters:
+            yield from (parameter.description, parameter.unit.rpartition(" per ")[2])
+        for schema in self.schemas.values():
+            if schema.signer is Signer.DEVICE:
+                yield schema.description
+                yield from (column.description for column in schema.columns)
         for heading in self.headings.values():
             yield from (heading.words, heading.unit)
         for picture in self.pictures:

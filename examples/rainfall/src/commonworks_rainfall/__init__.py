@@ -12,7 +12,7 @@ from commonworks_rainfall.readings import ORDER, REPORT
 from commonworks_rainfall.reasons import PURPOSES, REASONS
 from commonworks_rainfall.verify_v1 import verify
 from commonworks_rainfall.views import views
-from commonworks_rainfall.words import ADVICE, HEADINGS, PICTURES
+from commonworks_rainfall.words import ADVICE, HEADINGS, PICTURES, RECEIVED
 
 RESOURCE: Final = Resource(
     name="rainfall",
@@ -40,4 +40,5 @@ RESOURCE: Final = Resource(
     headings=HEADINGS,
     pictures=PICTURES,
     advice=ADVICE,
+    received=RECEIVED,
 )

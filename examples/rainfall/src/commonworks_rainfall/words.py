@@ -15,7 +15,7 @@ from commonworks.resources.shown import (
     PictureKind,
     Series,
 )
-from commonworks_rainfall.reasons import Why
+from commonworks_rainfall.reasons import SUBSCRIPTION, Why
 
 ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -29,6 +29,11 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """One sentence for each reason."""
+
+RECEIVED: Final[Mapping[str, str]] = MappingProxyType(
+    {SUBSCRIPTION: "A subscriber's share for your verified readings."}
+)
+"""What a payment is for, as who gets it reads it."""
 
 HEADINGS: Final[Mapping[str, Heading]] = MappingProxyType(
     {

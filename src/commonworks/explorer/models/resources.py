@@ -101,6 +101,12 @@ class CodeText(Model):
     words: str
 
 
+class PurposeText(CodeText):
+    """What a payment is for, as who pays reads it."""
+
+    received: str = Field(description="The same as who gets it reads it.")
+
+
 class ResourceRow(Model):
     """A resource in a list."""
 
@@ -117,7 +123,7 @@ class ResourceDetail(ResourceRow):
 
     oldest: int | None = Field(description="Oldest epoch that has totals of it.")
     reasons: list[ReasonText] = Field(description="Every reason that it can give.")
-    purposes: list[CodeText] = Field(description="What payments are for.")
+    purposes: list[PurposeText] = Field(description="What payments are for.")
     totals: list[ColumnText] = Field(description="Totals that can be followed over time.")
 
 

@@ -40,11 +40,13 @@ def one_parameter(
 ) -> Response:
     """Show one parameter with its history."""
     view = parameters.parameter(connection, site, key, LIMIT_DEFAULT, cursor)
+    item = view.parameter
     return render(
         request,
         "governance/parameter.html",
         view=view,
-        item=view.parameter,
+        item=item,
+        on_chain=item.value and parameters.chain_text(site, item.unit, int(item.value.value)),
         chart=chart_of(site, view),
     )
 

@@ -115,12 +115,18 @@ def payments_of(
         rows,
         limit,
         lambda row: (row.epoch, row.number),
-        lambda row: payment_row(site, row, refs),
+        # the page of a device tells what it earned; who pays reads its own side
+        lambda row: payment_row(site, row, refs, received=row.payer != viewer),
     )
 
 
-def payment_row(site: Site, row: Row[Any], refs: Mapping[int, DeviceRef]) -> PaymentRow:
-    """Return a payment as it is shown; whether the reader may see it is the caller's matter."""
+def payment_row(
+    site: Site, row: Row[Any], refs: Mapping[int, DeviceRef], *, received: bool
+) -> PaymentRow:
+    """Return a payment as it is shown; whether the reader may see it is the caller's matter.
+
+    `received`: what it is for is said as who gets it reads it.
+    """
     return PaymentRow(
         epoch=row.epoch,
         number=row.number,
@@ -129,13 +135,12 @@ def payment_row(site: Site, row: Row[Any], refs: Mapping[int, DeviceRef]) -> Pay
         payee=party(site, row.payee),
         amount=amount_text(row.amount),
         purpose=row.purpose,
-        purpose_text=purpose_text(site, row.resource, row.purpose),
+        purpose_text=purpose_text(site, row.resource, row.purpose, received=received),
         device=refs.get(row.device),
     )
 
 
-def purpose_text(site: Site, resource: str, purpose: str) -> str:
-    """Return what a payment is for, in the reader's language."""
+def purpose_text(site: Site, resource: str, purpose: str, *, received: bool = False) -> str:
+    """Return what a payment is for, in the reader's language, from the side of who reads it."""
     known = site.resources.get(resource)
-    text = None if known is None else known.purposes.get(purpose)
-    return purpose if text is None else gettext(text)
+    return purpose if known is None else gettext(known.purpose(purpose, received=received))

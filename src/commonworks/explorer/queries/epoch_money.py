@@ -151,7 +151,7 @@ def list_payments(
         rows_shown,
         limit,
         lambda row: (row.number,),
-        lambda row: payment_row(site, row, refs),
+        lambda row: payment_row(site, row, refs, received=row.payee == viewer),
     )
 
 

@@ -103,6 +103,25 @@ def area_text(resolution: int) -> str:
     return f"{exact(found.value, found.decimals)} {found.unit}"
 
 
+def chain_text(site: Site, unit: str, value: int) -> str:
+    """Return a value as the chain has it, its unit in words."""
+    shown = exact(value, 0)
+    if unit.startswith(MICRO_PER):
+        return gettext(
+            "%(count)s millionths of %(currency)s per %(what)s",
+            count=shown,
+            currency=site.network.currency_code,
+            what=gettext(unit.removeprefix(MICRO_PER)),
+        )
+    match unit:
+        case "micro" | "bond":
+            asset = site.bond_asset if unit == "bond" else site.network.currency
+            symbol, _ = site.asset(asset)
+            return gettext("%(count)s smallest units of %(symbol)s", count=shown, symbol=symbol)
+        case _:
+            return f"{shown} {gettext(unit)}" if unit else shown
+
+
 def text_of(site: Site, key: str, value: int) -> str:
     """Return what a value of a parameter means, in units that people use."""
     return value_text(site, unit_of(site, key), value)

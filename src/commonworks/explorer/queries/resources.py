@@ -18,6 +18,7 @@ from commonworks.explorer.index.schema import epoch as epochs
 from commonworks.explorer.index.schema import statement, summary, tally, view, view_row
 from commonworks.explorer.index.tallies import Tallied
 from commonworks.explorer.models.resources import (
+    PurposeText,
     ReasonCount,
     ResourceDetail,
     ResourceEpoch,
@@ -30,7 +31,6 @@ from commonworks.explorer.models.resources import (
 from commonworks.explorer.models.statements import ReasonText
 from commonworks.explorer.queries.tables import (
     codes_in,
-    codes_of,
     column_text,
     names_in,
     said,
@@ -87,7 +87,14 @@ def describe(connection: Connection, site: Site, name: str) -> ResourceDetail:
         **{key: getattr(row, key) for key in ResourceRow.model_fields},
         oldest=_edge(connection, resource, func.min(summary.c.epoch)),
         reasons=[_reason(site, code) for code in resource.reasons],
-        purposes=codes_of(resource.purposes),
+        purposes=[
+            PurposeText(
+                code=code,
+                words=said(resource.purpose(code)),
+                received=said(resource.purpose(code, received=True)),
+            )
+            for code in resource.purposes
+        ],
         totals=[column_text(site, resource, TOTALS, key) for key in totals],
     )
 

@@ -60,11 +60,6 @@ def table_text(site: Site, resource: Resource, name: str, columns: str, rows: st
     )
 
 
-def codes_of(known: Mapping[str, str]) -> list[CodeText]:
-    """Return codes with their sentences."""
-    return [CodeText(code=code, words=said(words)) for code, words in known.items()]
-
-
 def code_words(site: Site, resource: Resource, code: str) -> str:
     """Return a code of a cell in words; one that nobody knows stands for itself."""
     if code in resource.purposes:

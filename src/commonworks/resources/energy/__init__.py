@@ -11,6 +11,7 @@ from commonworks.resources.energy.parameters import PARAMETERS
 from commonworks.resources.energy.pictures import HEADINGS, PICTURES
 from commonworks.resources.energy.readings import ORDER, REPLACE, REPORT, SITE
 from commonworks.resources.energy.reasons import PURPOSES, REASONS
+from commonworks.resources.energy.received import RECEIVED
 from commonworks.resources.energy.verify_v1 import verify
 from commonworks.resources.energy.views import views
 from commonworks.statements.model import Kind
@@ -54,4 +55,5 @@ RESOURCE: Final = Resource(
     headings=HEADINGS,
     pictures=PICTURES,
     advice=ADVICE,
+    received=RECEIVED,
 )  # fmt: skip
