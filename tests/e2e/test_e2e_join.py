@@ -93,9 +93,12 @@ def test_from_an_empty_folder_to_a_judged_report(url: str, tmp_path: Path) -> No
     fine = newcomer(*enrol, "--cell", "891e15b4677ffff")
     refused = fine.refused(2)
     assert "finer than the 7 that this network's policy allows" in refused
-    assert "give 871e15b46ffffff" in refused
+    assert "give 871e15b46ffffff" in fine.err
+    shown = newcomer("policy", "show", "map_resolution", "--home", home).ok().out
+    assert "H3 resolution 7 (cells of about 5.2 km²)" in shown
+    assert "a smaller number means larger map cells" in shown
     enrolled = newcomer(*enrol, "--place", "48.2,16.37").ok()
-    assert "871e15b46ffffff" in enrolled.err
+    assert "only the cell 871e15b46ffffff, about 5.2 km²" in enrolled.err
     assert "its binding is logged" in enrolled.err
     until(lambda: progress(url, thumbprint)["bound"] == "done", "bound")
     device = ask(url, f"/api/v1/join/progress?thumbprint={thumbprint}")
@@ -146,6 +149,10 @@ def test_joining_replaces_nothing(url: str, founders: Path, tmp_path: Path) -> N
 
     file.write_text(json.dumps(configuration))
     assert newcomer("join", file, "--home", tmp_path / "by-file").ok().out == first.out
+    file.write_text(json.dumps({**configuration, "cell": "891e15b4677ffff"}))
+    old = newcomer("join", file, "--home", tmp_path / "older", "--json").ok()
+    assert old.document["cell"] == "871e15b46ffffff"
+    assert "finer than the network allows now" in old.err
     file.write_text("{}")
     assert "no configuration" in newcomer("join", file, "--home", tmp_path / "x").refused(2)
     assert "runs this network itself" in newcomer("join", url, "--home", founders).refused(4)
