@@ -34,6 +34,7 @@ const drawn = new Map();
 
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 const darkness = matchMedia("(prefers-color-scheme: dark)");
+const paper = matchMedia("print");
 
 const form = (options) => new Intl.DateTimeFormat(LANGUAGE, options);
 const CLOCK = form({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -308,6 +309,7 @@ export function options(spec, look, width) {
 
 function paint({ chart, canvas, spec }) {
   chart.setOption(options(spec, colours(), canvas.clientWidth), { notMerge: true });
+  if (paper.matches) chart.getZr().flush(); // a printer waits for no frame
 }
 
 function repaintAll() {
@@ -354,5 +356,6 @@ export async function draw(root = document) {
 new MutationObserver(repaintAll)
   .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 darkness.addEventListener("change", repaintAll);
+paper.addEventListener("change", repaintAll);
 stillness.addEventListener("change", repaintAll);
 await draw();
