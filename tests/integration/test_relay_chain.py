@@ -20,8 +20,9 @@ from commonworks.chain.accounts import address_text
 from commonworks.chain.ballots import Support, sign_vote
 from commonworks.chain.calls import Calls
 from commonworks.chain.decisions import SetParameter
+from commonworks.chain.delegation import delegate_call, lending_of, sign_delegation
 from commonworks.chain.deploy import deploy
-from commonworks.chain.endpoints import Endpoints, Rejected
+from commonworks.chain.endpoints import Endpoints, Rejected, hex_of
 from commonworks.chain.government import Governance
 from commonworks.chain.messages import (
     Enrolment,
@@ -56,6 +57,7 @@ from commonworks.relay.messages import (
     AccountCall,
     Claim,
     CreateAccount,
+    Delegation,
     Execute,
     FinishRecovery,
     StartRecovery,
@@ -332,6 +334,18 @@ async def vote(street: Street, member: PasskeySigner) -> None:
         )
 
 
+async def lend(street: Street, member: PasskeySigner) -> None:
+    """Lend votes: a passkey's account calls for itself, a key signs and pays nothing either."""
+    rig, bob = street.rig, kit.address("bob")
+    looking = rig.member("eve")
+    before = await lending_of(looking, member.address)
+    assert (before.delegate, before.own, before.casts) == (member.address, 10_007, 10_007)
+    call = delegate_call(rig.at, bob)
+    await street.hand_in(await street.execute(member, Step(target=rig.at.votes, data=call.data)))
+    lent = await lending_of(looking, member.address)
+    assert (lent.delegate, lent.own, lent.casts) == (bob, 10_007, 0)
+
+
 def test_a_member_with_a_passkey_and_no_coin_does_everything(tmp_path: Path) -> None:
     async def scenario(street: Street) -> None:
         member = await street.passkey("ada")
@@ -339,6 +353,7 @@ def test_a_member_with_a_passkey_and_no_coin_does_everything(tmp_path: Path) -> 
         await deposit_and_withdraw(street, member)
         await share(street, member)
         await vote(street, member)
+        await lend(street, member)
         assert (
             int(
                 await street.rig.endpoints.request(  # type: ignore[call-overload]
@@ -368,6 +383,50 @@ def test_an_account_with_a_key_deposits_by_permit(tmp_path: Path) -> None:
         await street.hand_in(message_of(signed))
         books = await rig.member("eve").vault_account(rig.at.currency, kit.address("ada"))
         assert books.deposited == 701
+
+    run(scenario, tmp_path)
+
+
+def test_an_account_with_a_key_lends_its_votes_by_signature(tmp_path: Path) -> None:
+    async def scenario(street: Street) -> None:
+        rig, ada, bob = street.rig, kit.signer("ada"), kit.address("bob")
+        looking, votes = rig.member("eve"), rig.at.votes
+        domain = await looking.permit_domain(votes)
+        own = (await lending_of(looking, ada.address)).own
+        assert own > 0
+
+        async def signed(delegatee: bytes, **other: Any) -> Delegation:
+            nonce = await looking.permit_nonce(votes, ada.address)
+            wish = {"nonce": nonce, "deadline": DEADLINE} | other
+            made = message_of(sign_delegation(ada, rig.at, delegatee, domain=domain, **wish))
+            assert isinstance(made, Delegation)
+            return made
+
+        good = await signed(bob)
+        for forged in (
+            replace(good, account=kit.address("eve")),  # nobody spends another's budget
+            replace(good, delegatee=kit.address("eve")),
+            replace(good, nonce=1),
+            replace(good, signature=bytes(65)),
+            replace(good, signature=bytes([1]) * 64 + b"\x1b"),
+            await signed(bob, nonce=1),
+        ):
+            await street.declined(forged, 403, "bad_signature")
+        late = await street.declined(await signed(bob, deadline=1), 409, "would_fail")
+        assert late["error"] == "VotesExpiredSignature"
+        coin = await rig.endpoints.request("eth_getBalance", hex_of(ada.address), "latest")
+        answer = await street.hand_in(good)
+        assert answer["account"].lower() == hex_of(ada.address)
+        lent = await lending_of(looking, ada.address)
+        assert (lent.delegate, lent.own, lent.casts) == (bob, own, 0)
+        again = await street.declined(good, 403, "bad_signature")
+        assert again["error"] == "InvalidAccountNonce"
+        await street.hand_in(await signed(ada.address))
+        back = await lending_of(looking, ada.address)
+        assert (back.delegate, back.own, back.casts) == (ada.address, own, own)
+        assert coin == await rig.endpoints.request("eth_getBalance", hex_of(ada.address), "latest")
+        outside = await lending_of(looking, rig.at.vault)
+        assert outside.delegate == bytes(20)
 
     run(scenario, tmp_path)
 
