@@ -77,5 +77,10 @@ def test_a_member_admits_another_by_vote(coop: tuple[Path, dict[str, Any]]) -> N
     installed("demo", "--home", home, "--days", DAYS + 3, *later).ok()
     run(home, "proposal", "execute", 1)
     installed("demo", "--home", home, "--days", DAYS + 4, *later).ok()  # votes are of the past
+    lent = run(home, "proposal", "delegate", "farm-1", "--as", "dora")  # she signs with a passkey
+    assert (lent["own_votes"], lent["casts_votes"]) == (1, 0)
+    assert run(home, "proposal", "delegate", "--show", "--as", "farm-1")["casts_votes"] == 2
+    run(home, "proposal", "delegate", "dora", "--as", "dora")
+    installed("demo", "--home", home, "--days", DAYS + 5, *later).ok()
     run(home, "proposal", "new", "--title", "Now I", "--set", "grace_s=3600", "--as", "dora")
     assert [item["title"] for item in run(home, "proposal", "list")] == ["Dora", "Now I"]

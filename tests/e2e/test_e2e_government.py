@@ -81,6 +81,37 @@ def test_a_charge_is_tried_voted_and_changed(copy: Callable[[], Path]) -> None:
     assert told == {"key": CHARGE, **change}
 
 
+def test_votes_are_lent_and_taken_back(copy: Callable[[], Path]) -> None:
+    home = copy()
+    at = ("--home", home, "--json")
+
+    def delegate(*words: object) -> Done:
+        return commonworks("proposal", "delegate", *words, "--as", "verifier-1", *at)
+
+    shown = delegate("--show").ok()
+    own = shown.document["own_votes"]
+    assert own > 0
+    assert shown.document["delegate"] == shown.document["account"]
+    assert "tx" not in shown.document
+    lent = delegate("farm-9").ok()
+    assert (lent.document["own_votes"], lent.document["casts_votes"]) == (own, 0)
+    assert lent.document["tx"].startswith("0x")
+    assert re.search(r"^farm-9 votes with the [0-9,.]+ CWK of verifier-1$", lent.err, re.MULTILINE)
+    told = commonworks("proposal", "delegate", "--show", "--as", "farm-9", "--home", home).ok()
+    assert "that others lent it" in told.err
+    assert delegate("farm-9").refused(4) == "farm-9 votes with the votes of verifier-1 already"
+    propose(home, "--set", f"{CHARGE}={DEARER}").refused(4)
+    for made, code in (
+        (delegate(), 2),
+        (delegate("farm-9", "--show"), 2),
+        (delegate(f"0x{'00' * 20}"), 2),
+        (delegate("nobody-here"), 3),
+    ):
+        made.refused(code)
+    back = delegate("verifier-1").ok().document
+    assert (back["delegate"], back["casts_votes"]) == (back["account"], own)
+
+
 def test_everything_that_a_proposal_can_decide_is_said_in_words(copy: Callable[[], Path]) -> None:
     home = copy()
     made = propose(

@@ -423,6 +423,9 @@ def test_delegating_and_payees(tmp_path: Path) -> None:
         (said,) = await office.act("ada", "delegate", to=text_of("bob"))
         assert f"Lets {kit.account('bob').address} vote with your votes" in said
         assert (await office.ledger.balances(kit.address("bob"))).votes == 200_006
+        assert (await office.ledger.balances(kit.address("ada"))).delegate == kit.address("bob")
+        assert (await office.ledger.balances(kit.address("bob"))).delegate == kit.address("bob")
+        assert (await office.ledger.balances(rig.at.vault)).delegate is None
         key = PrivateKey.from_seed(Algorithm.ES256, sha256(b"meter")).public
         (said,) = await office.act(
             "ada",
