@@ -21,6 +21,7 @@ from commonworks.crypto.keys import Algorithm, PublicKey
 from commonworks.errors import InvalidInput
 from commonworks.explorer.web.templating import static
 from commonworks.model import Total
+from commonworks.proofs import Status, Why, check_proof
 from commonworks.settlement import payout
 from commonworks.settlement.commitment import digest as epoch_digest
 from commonworks.settlement.commitment import evidence_hash
@@ -463,6 +464,24 @@ def test_every_flipped_bit_breaks_a_proof(
     survived = [place for (place, _), (verdict, _) in zip(vectors, found, strict=True)
                 if verdict != "fails"]  # fmt: skip
     assert not survived
+
+
+@pytest.mark.parametrize("kind", ["statement", "payout"])
+def test_the_command_line_names_the_same_steps(
+    lab: Page, statement_document: dict[str, Any], payout_document: dict[str, Any], kind: str
+) -> None:
+    document = statement_document if kind == "statement" else payout_document
+    vectors = [document, *(vector for _, vector in flips(document, 31))]
+    vectors += [changed(document, place, None) for place in fields(document)]
+    for found, vector in zip(check(lab, vectors), vectors, strict=True):
+        checked = check_proof(json.dumps(vector).encode())
+        verdict, failed = found
+        assert verdict == str(checked.verdict)
+        if any(step.why is Why.NOT_STATEMENT for step in checked.steps):
+            continue  # the viewer reads a payload's form only, and names other steps
+        named = {str(name) for name in checked.named(Status.FAIL)}
+        # with another log id the viewer looks for the checkpoint's signature under that id, too
+        assert named in (set(failed), set(failed) - {"checkpoint"})
 
 
 def test_every_byte_of_the_statement_counts(lab: Page, statement_document: dict[str, Any]) -> None:
