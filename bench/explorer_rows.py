@@ -22,8 +22,9 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 from commonworks.explorer.index import schema
 from commonworks.explorer.index.engine import open_index
 from commonworks.explorer.index.tallies import Tallied, tally
+from commonworks.explorer.proofs import PayoutTree
 from commonworks.model import Total
-from commonworks.settlement.payout import root
+from commonworks.settlement.payout import leaf_hash
 from explorer_chain_rows import (
     CENTRE,
     CHANGED_LEAVES,
@@ -126,30 +127,31 @@ def verdicts() -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def last_root() -> bytes:
-    """Return the root of the last epoch's payout tree, so that its proofs hold."""
-    newest = {
-        (row["asset"], row["account"]): Total(
-            asset=row["asset"], account=row["account"], earned=int(row["earned"]),
-            spent=int(row["spent"]),
-        )
-        for row in payouts()
-    }  # fmt: skip
-    return root(tuple(newest.values()))
+def payout_roots() -> Iterator[bytes]:
+    """Yield the root of each epoch's payout tree, so that proofs hold."""
+    leaves: dict[tuple[bytes, bytes], bytes] = {}
+    for _, rows in groupby(payouts(), key=lambda row: int(row["epoch"])):
+        for row in rows:
+            total = Total(
+                asset=row["asset"], account=row["account"], earned=int(row["earned"]),
+                spent=int(row["spent"]),
+            )  # fmt: skip
+            leaves[total.asset, total.account] = leaf_hash(total)
+        yield PayoutTree(leaves.values()).root
 
 
 def epochs() -> Iterator[dict[str, Any]]:
     """Yield every epoch, all settled."""
-    for epoch in range(EPOCHS):
+    for epoch, payout_root in enumerate(payout_roots()):
         rejected = sum(_outcome(epoch, n)[0] == "rejected" for n in range(STATEMENTS))
-        hashes = ("closed_tx", "evidence_hash", "finalised_tx", "digest", "previous_digest",
-                  "facts_hash", "policy_hash", "rules_hash", "result_hash", "state_hash",
-                  "payout_root")  # fmt: skip
+        hashes = (
+            "closed_tx", "evidence_hash", "finalised_tx", "digest", "previous_digest",
+            "facts_hash", "policy_hash", "rules_hash", "result_hash", "state_hash",
+        )  # fmt: skip
         known = {name: hashed(name, epoch) for name in hashes}
-        if epoch == EPOCHS - 1:
-            known["payout_root"] = last_root()
         yield known | {
-            "epoch": epoch, "start_s": epoch_start(epoch), "end_s": epoch_start(epoch + 1),
+            "epoch": epoch, "payout_root": payout_root,
+            "start_s": epoch_start(epoch), "end_s": epoch_start(epoch + 1),
             "closed_at": epoch_start(epoch + 1) + 5400, "closed_block": 10_000 * (epoch + 1),
             "finalised_at": epoch_start(epoch + 1) + 6000,
             "minted_total_wei": amount(REWARDS * 10**18 * (epoch + 1)),

@@ -20,7 +20,7 @@ INDEX: Final = "backup.json"
 FORMAT: Final = "commonworks backup/1"
 SKIPPED: Final = frozenset({"endpoint.json", "lock", ".lock"})
 """Files that speak of a running process, not of the network."""
-DERIVED: Final = ("explorer/index.sqlite*", "explorer/rebuilding/*")
+DERIVED: Final = ("explorer/index.sqlite*", "explorer/payouts.sqlite*", "explorer/rebuilding/*")
 """What chain and logs give again: `commonworks index rebuild`, or the explorer as it starts. What
 else is in that folder cannot be derived: who wants to be told what, and what signs sessions."""
 
