@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from browsing import Shown, Visit
+from browsing import NARROW, Shown, Visit
 from playwright.sync_api import Page, expect
 from wallet import Wallet
 
@@ -57,10 +57,8 @@ def test_an_epoch_is_checked_with_the_printed_command(
         if re.search(r" audit 1 --home \S+$", text) and str(shown.home) in text
     ]
     assert printed, "the page prints the command that recomputes the epoch"
-    program, *words = shlex.split(printed[0])
-    assert program.endswith("commonworks")
-    own = str(Path(sys.executable).with_name("commonworks"))
-    done = subprocess.run([own, *words], capture_output=True, text=True, check=False)
+    words = shlex.split(printed[0])  # as it stands, from any folder
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     assert "equal: the payments follow from the evidence" in done.stdout
 
@@ -107,6 +105,57 @@ def test_what_happens_is_shown_live(shown: Shown, visit: Callable[..., Visit]) -
     expect(feed).to_contain_text("house-3 claimed", timeout=SLOW_MS)
 
 
+def test_a_page_says_when_it_may_be_old_and_recovers(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    opened = visit()
+    page = opened.page
+    page.route("**/api/v1/stream", lambda route: route.fulfill(status=503, body="not now"))
+    page.goto(shown.url)
+    notice = page.get_by_text("This explorer does not answer just now")
+    expect(notice).to_be_visible(timeout=SLOW_MS)
+    page.unroute("**/api/v1/stream")
+    expect(notice).to_be_hidden(timeout=SLOW_MS)
+    assert all("503" in line for line in opened.wrong)
+    opened.wrong.clear()  # what was refused here, on purpose
+
+
+def test_a_consumer_finds_prices_and_how_to_buy(shown: Shown, visit: Callable[..., Visit]) -> None:
+    page = visit().page
+    page.goto(shown.url)
+    follow(page, "How to buy")
+    buying = page.get_by_role("region", name="How to buy")
+    expect(buying).to_contain_text("What is paid for")
+    said = [shlex.split(text) for text in buying.locator(".command pre").all_inner_texts()]
+    assert [words[1] for words in said] == ["deposit", "limit"]
+    assert all(str(shown.home) in words for words in said)
+    follow(page, "Prices and limits that members voted on")
+    expect(page.locator("#of-energy")).to_contain_text("energy.grid_charge")
+
+
+def test_paper_is_white_whatever_the_reader_chose(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    page = visit(color_scheme="dark").page
+    page.goto(shown.url)
+    for _ in range(2):
+        page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    paper = "getComputedStyle(document.documentElement).getPropertyValue('--paper').trim()"
+    assert page.evaluate(paper) != "#ffffff"
+    page.emulate_media(media="print")
+    assert page.evaluate(paper) == "#ffffff"
+
+
+def test_large_letters_fit_a_phone(shown: Shown, visit: Callable[..., Visit]) -> None:
+    page = visit(viewport=NARROW).page
+    for path in ("/", "/epochs/1", "/resources/energy"):
+        page.goto(shown.url + path)
+        page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{path}: {wide} pixels too wide"
+
+
 def test_reading_works_without_scripts(shown: Shown, visit: Callable[..., Visit]) -> None:
     page = visit(java_script_enabled=False).page
     for path in ("/", "/devices", "/epochs/1", "/statements?outcome=rejected", "/resources/energy"):
@@ -114,6 +163,7 @@ def test_reading_works_without_scripts(shown: Shown, visit: Callable[..., Visit]
         assert answer is not None
         assert answer.status == 200
         assert page.locator("main").inner_text().strip()
+        assert page.locator(".chart .canvas:visible").count() == 0  # no frame without a picture
     assert page.locator("table").count() > 0
 
 

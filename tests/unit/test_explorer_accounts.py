@@ -524,9 +524,10 @@ def test_months_follow_each_other() -> None:
 def test_the_file_says_the_same(browser: TestClient) -> None:
     found = browser.get(f"/accounts/{address(ADA)}/statement.csv", params={"month": "2026-01"})
     assert found.headers["content-type"].startswith("text/csv; charset=utf-8")
+    assert found.content.startswith(b"\xef\xbb\xbf")  # a spreadsheet knows the encoding by it
     assert 'filename="0x' in found.headers["content-disposition"]
     assert found.text.count("\r\n") == found.text.count("\n")
-    rows = list(csv.DictReader(io.StringIO(found.text, newline="")))
+    rows = list(csv.DictReader(io.StringIO(found.content.decode("utf-8-sig"), newline="")))
     money = [row for row in rows if row["asset"] == "tEUR"]
     assert (money[0]["kind"], money[-1]["kind"]) == ("opening", "closing")
     assert money[-1]["deposit_balance"] == money[-2]["deposit_balance"] == "0.000880"
@@ -549,7 +550,7 @@ def test_a_hostile_purpose_stays_text(site: Site, browser: TestClient) -> None:
     )
     kit.fill(site.engine, schema.payout, leaf(2, TOKEN, EVE, 3, 0))
     found = browser.get(f"/accounts/{address(EVE)}/statement.csv", params={"month": "2026-02"})
-    for row in csv.reader(io.StringIO(found.text, newline="")):
+    for row in csv.reader(io.StringIO(found.content.decode("utf-8-sig"), newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row)
     page = browser.get(f"/accounts/{address(EVE)}/statement", params={"month": "2026-02"}).text
     assert "&#34;/c calc&#34;" in page

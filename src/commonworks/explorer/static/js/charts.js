@@ -25,6 +25,7 @@ import { LANGUAGE } from "./app.js";
 
 const NARROW = 520;
 const DAY_MS = 86_400_000;
+const WHOLE = 1e-12;
 const NAMES_FLAT = 4;
 const NAMES_ALL = 10;
 const FLOW_ROW_PX = 40;
@@ -43,9 +44,11 @@ const MONTH = form({ month: "short", year: "numeric" });
 const MOMENT = form({ dateStyle: "medium", timeStyle: "short" });
 const DATE = form({ dateStyle: "medium" });
 
+/** Return a number as the tables have it: cut off, not rounded; a sum's last bit is no loss. */
 function number(value, digits = 2) {
   const places = value !== 0 && Math.abs(value) < 10 ** -digits ? digits + 3 : digits;
-  return new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: places }).format(value);
+  return new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: places, roundingMode: "trunc" })
+    .format(value * (1 + WHOLE));
 }
 
 function withUnit(value, one) {
