@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -18,6 +19,15 @@ from commonworks.wiring.discover import installed_resources, select_resources
 
 ROOT = Path(__file__).parents[2]
 CATALOGUES = sorted((ROOT / "src").rglob("locale/*/LC_MESSAGES/*.po"))
+EXPLORER = (ROOT / "src/commonworks/explorer", ROOT / "src/commonworks/wiring/explorer")
+OPERATOR = (
+    "explorer/index/", "explorer/archive.py", "explorer/joining.py", "explorer/alerting.py",
+    "explorer/backtests.py", "explorer/app.py", "explorer/web/proxies.py",
+    "explorer/indexing.py", "explorer/running.py",
+)  # fmt: skip
+"""What only an operator is told, on a terminal; outcomes of back-tests are codes (test below)."""
+OPERATORS_WORDS = re.compile(r"_path|the SMTP setting")
+ERRORS = {"InvalidInput", "NotFound", "Conflict", "Unavailable", "Unauthorized"}
 PLACE = re.compile(r"%(?:\((\w+)\))?[sd%]")
 
 
@@ -83,3 +93,31 @@ def test_texts_of_the_explorer_and_of_resources_are_translated() -> None:
         assert i18n.ngettext("%(num)s hour", "%(num)s hours", 2) == "2 Stunden"
     finally:
         languages.use("en")
+
+
+def _raised(path: Path) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS
+    ]
+
+
+def test_what_a_reader_did_wrong_is_said_in_the_readers_language() -> None:
+    """Words of an error are a text of the catalogue, not one that stands in the code alone."""
+    paths = [path for folder in EXPLORER for path in sorted(folder.rglob("*.py"))]
+    seen = 0
+    for path in paths:
+        if any(part in path.as_posix() for part in OPERATOR):
+            continue
+        for call in _raised(path):
+            words = [*call.args[:1], *(one.value for one in call.keywords if one.arg == "hint")]
+            if OPERATORS_WORDS.search(ast.unparse(call)):
+                continue
+            seen += 1
+            for one in words:
+                plain = isinstance(one, ast.JoinedStr) or (
+                    isinstance(one, ast.Constant) and bool(one.value)
+                )
+                assert not plain, f"{path.name}:{call.lineno} {ast.unparse(one)}"
+    assert seen > 100

@@ -15,6 +15,7 @@ from typing import Final
 import h3  # type: ignore[import-untyped, unused-ignore]
 
 from commonworks.errors import InvalidInput
+from commonworks.explorer.web.i18n import gettext
 from commonworks.policy import KERNEL_PARAMETERS, Parameter
 
 PARAMETER: Final = "map_resolution"
@@ -67,8 +68,8 @@ def cell_at(latitude: float, longitude: float, finest: int) -> str:
     """Return the cell of a point, as fine as `finest`; raise InvalidInput off the globe."""
     if not abs(latitude) <= LATITUDE_MAX or not abs(longitude) <= LONGITUDE_MAX:
         raise InvalidInput(
-            "there is no such place",
-            hint="latitude is -90 to 90, longitude -180 to 180, in degrees",
+            gettext("there is no such place"),
+            hint=gettext("latitude is -90 to 90, longitude -180 to 180, in degrees"),
         )
     return str(h3.latlng_to_cell(latitude, longitude, finest))
 
@@ -109,7 +110,8 @@ def parse_place(text: str) -> tuple[float, float]:
         return float(first), float(second)
     except ValueError:
         raise InvalidInput(
-            f"{text[:60]!r} is no place", hint="write LATITUDE,LONGITUDE, for example 48.2,16.37"
+            gettext("%(text)s is no place", text=repr(text[:60])),
+            hint=gettext("write LATITUDE,LONGITUDE, for example 48.2,16.37"),
         ) from None
 
 
@@ -126,7 +128,8 @@ def parse_cell(text: str) -> int:
         return NOWHERE
     if not valid(cell):
         raise InvalidInput(
-            f"{text[:40]!r} is no H3 cell", hint="write it in hexadecimal, or give a place"
+            gettext("%(text)s is no H3 cell", text=repr(text[:40])),
+            hint=gettext("write it in hexadecimal, or give a place"),
         )
     return cell
 
@@ -142,9 +145,18 @@ def require_allowed(cell: int, finest: int) -> None:
     if cell == NOWHERE or not finer(written, finest):
         return
     raise InvalidInput(
-        f"cell {written} has resolution {h3.get_resolution(written)}, finer than the {finest} that "
-        f"this network's policy allows now ({PARAMETER})",
-        hint=f"what is on a chain stays there: give {coarse(written, finest)}, which it lies in",
+        gettext(
+            "cell %(written)s has resolution %(resolution)s, finer than the %(finest)s that this "
+            "network's policy allows now (%(parameter)s)",
+            written=written,
+            resolution=h3.get_resolution(written),
+            finest=finest,
+            parameter=PARAMETER,
+        ),
+        hint=gettext(
+            "what is on a chain stays there: give %(written)s, which it lies in",
+            written=coarse(written, finest),
+        ),
     )
 
 

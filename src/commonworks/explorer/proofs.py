@@ -16,6 +16,7 @@ from typing import Final
 from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, NotFound, Unavailable
 from commonworks.explorer.leafbook import LeafBook
+from commonworks.explorer.web.i18n import gettext
 from commonworks.model import Total
 from commonworks.ports import Log
 from commonworks.settlement.payout import EMPTY_ROOT, leaf_hash
@@ -64,14 +65,18 @@ async def read_entry(log: Log, position: int, size: int | None) -> LogEntry:
     wanted = head.size if size is None else size
     if not position < wanted <= head.size:
         raise Unavailable(
-            f"the log at hand has {head.size} entries, and not yet what was asked for",
-            hint="try again when it has caught up",
+            gettext(
+                "the log at hand has %(size)s entries, and not yet what was asked for",
+                size=head.size,
+            ),
+            hint=gettext("try again when it has caught up"),
         )
     index = position // TILE_WIDTH
     width = width_at(head.size, 0, index)
     bundle = await log.read(entries_path(index, width))
     if bundle is None:
-        raise Unavailable(f"the log at hand lacks {entries_path(index, width)}")
+        missing = entries_path(index, width)
+        raise Unavailable(gettext("the log at hand lacks %(path)s", path=missing))
     head_path = await _path(log, position, head.size, head.size)
     return LogEntry(
         entry=decode_entries(bundle, width)[position % TILE_WIDTH],
@@ -85,7 +90,7 @@ async def read_entry(log: Log, position: int, size: int | None) -> LogEntry:
 async def _head(log: Log) -> tuple[str, Checkpoint]:
     data = await log.read(CHECKPOINT_PATH)
     if data is None:
-        raise Unavailable("the log at hand has no checkpoint yet")
+        raise Unavailable(gettext("the log at hand has no checkpoint yet"))
     head = Checkpoint.decode(
         parse_note(data).text
     )  # says what is wrong with bytes that are no text
@@ -98,7 +103,7 @@ async def _path(log: Log, position: int, size: int, head_size: int) -> tuple[byt
     for tile in inclusion_tiles(position, size):
         data = await log.read(tile.path) or await _wider(log, tile, head_size)
         if data is None:
-            raise Unavailable(f"the log at hand lacks {tile.path}")
+            raise Unavailable(gettext("the log at hand lacks %(path)s", path=tile.path))
         tiles[tile.path] = data
     return HashReader(tiles.get, size).inclusion_proof(position)
 
@@ -158,7 +163,7 @@ class PayoutTree:
         rank = bisect_left(range(self._leaves), leaf, key=lambda place: self._node(last - place))
         at = last - rank
         if rank == self._leaves or self._node(at) != leaf:
-            raise NotFound("the payout tree has no such leaf")
+            raise NotFound(gettext("the payout tree has no such leaf"))
         found = []
         while at > 0:
             found.append(self._node(at + 1 if at % 2 else at - 1))

@@ -30,6 +30,7 @@ from eth_utils.address import to_checksum_address
 from fastapi import Request, Response
 
 from commonworks.errors import InvalidInput, Unauthorized, Unavailable
+from commonworks.explorer.web.i18n import gettext
 
 if TYPE_CHECKING:  # the site carries the door
     from commonworks.explorer.site import Site
@@ -126,12 +127,18 @@ class Door:
             data = b""
         body, mac = data[: _TIME_BYTES + _ID_BYTES], data[_TIME_BYTES + _ID_BYTES :]
         if not hmac.compare_digest(self._mac(body), mac):
-            raise Unauthorized("the message's nonce is not from here", hint="sign in again")
+            raise Unauthorized(
+                gettext("the message's nonce is not from here"), hint=gettext("sign in again")
+            )
         expires = int.from_bytes(body[:_TIME_BYTES], "big")
         if expires <= self.now():
-            raise Unauthorized("the message waited too long", hint="sign in again")
+            raise Unauthorized(
+                gettext("the message waited too long"), hint=gettext("sign in again")
+            )
         if not self._remember(b"nonce" + body, expires):
-            raise Unauthorized("the message was used already", hint="sign in again")
+            raise Unauthorized(
+                gettext("the message was used already"), hint=gettext("sign in again")
+            )
 
     def end(self, session: Session) -> None:
         """Make a session worthless before it is over by itself."""
@@ -151,7 +158,10 @@ class Door:
                 now = self.now()
                 self._gone = {key: end for key, end in self._gone.items() if end > now}
             if len(self._gone) >= USED_MAX:
-                raise Unavailable("too many people sign in at once", hint="try again in a minute")
+                raise Unavailable(
+                    gettext("too many people sign in at once"),
+                    hint=gettext("try again in a minute"),
+                )
             self._gone[what] = until
             return True
 
@@ -187,10 +197,12 @@ def parse(text: str) -> Message:
     """Return what a sign-in message says; raise InvalidInput where it is none."""
     found = _MESSAGE.fullmatch(text) if len(text) <= MESSAGE_CHARACTERS_MAX else None
     if found is None:
-        raise InvalidInput("this is no sign-in message", hint="it has the form of EIP-4361")
+        raise InvalidInput(
+            gettext("this is no sign-in message"), hint=gettext("it has the form of EIP-4361")
+        )
     address = found["address"]
     if address != to_checksum_address(address):
-        raise InvalidInput("the account in the message is misspelt (EIP-55)")
+        raise InvalidInput(gettext("the account in the message is misspelt (EIP-55)"))
     return Message(
         scheme=found["scheme"],
         domain=found["domain"],
@@ -215,23 +227,35 @@ async def sign_in(site: Site, request: Request, text: str, signature: bytes) -> 
     host = host_of(site, request)
     scheme = scheme_of(site, request)
     if message.domain != host or message.scheme not in (None, scheme):
-        raise Unauthorized(f"the message is for {message.domain}, not for {host}")
+        raise Unauthorized(
+            gettext(
+                "the message is for %(domain)s, not for %(host)s", domain=message.domain, host=host
+            )
+        )
     about = urlsplit(message.uri)
     if (about.scheme, about.netloc) != (scheme, host):
-        raise Unauthorized(f"the message is about {message.uri}, not about this explorer")
+        raise Unauthorized(
+            gettext("the message is about %(uri)s, not about this explorer", uri=message.uri)
+        )
     if message.version != "1":
-        raise Unauthorized("the message has a version that is not known here")
+        raise Unauthorized(gettext("the message has a version that is not known here"))
     if message.chain_id != site.contracts.chain_id:
         raise Unauthorized(
-            f"the message is for chain {message.chain_id}, not {site.contracts.chain_id}"
+            gettext(
+                "the message is for chain %(chain_id)s, not %(ours)s",
+                chain_id=message.chain_id,
+                ours=site.contracts.chain_id,
+            )
         )
     if message.issued_at > now + SKEW_S or (message.begins_at or 0) > now + SKEW_S:
-        raise Unauthorized("the message is of the future", hint="set your clock")
+        raise Unauthorized(gettext("the message is of the future"), hint=gettext("set your clock"))
     if message.expires_at is not None and message.expires_at <= now:
-        raise Unauthorized("the message waited too long", hint="sign in again")
+        raise Unauthorized(gettext("the message waited too long"), hint=gettext("sign in again"))
     site.door.take(message.nonce)
     if not await _signed(site, message.address, text, signature):
-        raise Unauthorized("the signature is not this account's", hint="sign with that account")
+        raise Unauthorized(
+            gettext("the signature is not this account's"), hint=gettext("sign with that account")
+        )
     token = secrets.token_bytes(_ID_BYTES)
     return Session(account=message.address, expires_at=now + SESSION_S, token=token)
 
@@ -274,7 +298,8 @@ def host_of(site: Site, request: Request) -> str:
     if site.hosts.keys() & {host, name} or (name in LOOPBACK and not site.hosts):
         return host
     raise Unauthorized(
-        f"this explorer is not known as {host[:100]!r}", hint="open it at its own address"
+        gettext("this explorer is not known as %(host)s", host=repr(host[:100])),
+        hint=gettext("open it at its own address"),
     )
 
 
@@ -362,7 +387,7 @@ def require_same_origin(request: Request) -> None:
     empty = request.headers.get("content-length", "0") == "0"
     bodiless = empty and "transfer-encoding" not in request.headers
     if kind != "application/json" and not bodiless:
-        raise InvalidInput("send JSON", hint="content-type: application/json")
+        raise InvalidInput(gettext("send JSON"), hint=gettext("content-type: application/json"))
 
 
 def require_own_page(request: Request) -> None:
@@ -379,7 +404,7 @@ def require_own_page(request: Request) -> None:
 
 
 def _foreign() -> Unauthorized:
-    return Unauthorized("another site's page may not do this here", forbidden=True)
+    return Unauthorized(gettext("another site's page may not do this here"), forbidden=True)
 
 
 def _stamp(time_s: int) -> str:
@@ -393,4 +418,4 @@ def _moment(text: str) -> int:
             raise ValueError("no zone")
         return int(moment.timestamp())
     except (ValueError, OverflowError):
-        raise InvalidInput(f"{text!r} is no time of RFC 3339") from None
+        raise InvalidInput(gettext("%(text)s is no time of RFC 3339", text=repr(text))) from None

@@ -28,6 +28,7 @@ import aiosmtplib
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from commonworks.errors import InvalidInput
+from commonworks.explorer.web.i18n import gettext
 
 TIMEOUT_S: Final = 20
 """Longest that one delivery may take."""
@@ -201,7 +202,8 @@ def _inner(
 
 def _inside(text: str) -> InvalidInput:
     return InvalidInput(
-        f"{text} is no public address", hint="a webhook lies on the public internet"
+        gettext("%(text)s is no public address", text=text),
+        hint=gettext("a webhook lies on the public internet"),
     )
 
 
@@ -211,29 +213,29 @@ def check_url(text: str, reach: Reach) -> SplitResult:
     It is HTTPS; HTTP only on this machine, where the operator allows that. What a name resolves to
     is examined with each call.
     """
-    wrong = "write https:// and a public host"
+    wrong = gettext("write https:// and a public host")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise InvalidInput("the webhook's address is no URL", hint=wrong) from None
+        raise InvalidInput(gettext("the webhook's address is no URL"), hint=wrong) from None
     printable = text.isascii() and text.isprintable() and " " not in text
     if len(text) > TARGET_MAX or not printable or not parts.hostname or port == 0:
-        raise InvalidInput("the webhook's address is no URL", hint=wrong)
+        raise InvalidInput(gettext("the webhook's address is no URL"), hint=wrong)
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise InvalidInput("a webhook's address holds no user and no fragment", hint=wrong)
+        raise InvalidInput(gettext("a webhook's address holds no user and no fragment"), hint=wrong)
     literal = _literal(parts.hostname)
     if literal is not None:
         check_address(literal, reach)
     elif _HOST.fullmatch(parts.hostname) is None:
-        raise InvalidInput("the webhook's address names no host", hint=wrong)
+        raise InvalidInput(gettext("the webhook's address names no host"), hint=wrong)
     here = parts.hostname == "localhost" or (
         literal is not None and ipaddress.ip_address(literal).is_loopback
     )
     if here and not (reach.loopback or reach.private):
         raise _inside(parts.hostname)
     if parts.scheme != "https" and not (parts.scheme == "http" and here):
-        raise InvalidInput("a webhook is called by HTTPS only", hint=wrong)
+        raise InvalidInput(gettext("a webhook is called by HTTPS only"), hint=wrong)
     return parts
 
 
@@ -245,7 +247,8 @@ def _literal(host: str) -> str | None:
         pass
     if re.fullmatch(r"[0-9a-fA-FxX.]*[0-9][0-9.]*|0[xX][0-9a-fA-F]+", host):
         raise InvalidInput(
-            f"{host} is no canonical address", hint="write a name, or four numbers with dots"
+            gettext("%(host)s is no canonical address", host=host),
+            hint=gettext("write a name, or four numbers with dots"),
         )
     return None
 

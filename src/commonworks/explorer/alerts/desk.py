@@ -17,6 +17,7 @@ from commonworks.explorer.alerts.rules import (
     Subscription,
 )
 from commonworks.explorer.alerts.store import AlertStore, Baseline
+from commonworks.explorer.web.i18n import gettext
 
 CONFIRM: Final = "confirm"
 UNSUBSCRIBE: Final = "unsubscribe"
@@ -57,16 +58,22 @@ class AlertDesk:
         has set no mail server up, Conflict for one that is there.
         """
         if not kinds:
-            raise InvalidInput("choose at least one thing to be told")
+            raise InvalidInput(gettext("choose at least one thing to be told"))
         if not SILENT_AFTER_MIN_S <= silent_after_s <= SILENT_AFTER_MAX_S:
             raise InvalidInput(
-                f"silence is told after {SILENT_AFTER_MIN_S} to {SILENT_AFTER_MAX_S} seconds"
+                gettext(
+                    "silence is told after %(least)s to %(most)s seconds",
+                    least=SILENT_AFTER_MIN_S,
+                    most=SILENT_AFTER_MAX_S,
+                )
             )
         target = target.strip()
         if channel is Channel.EMAIL:
             self._require_mail()
             if not is_email(target):
-                raise InvalidInput(f"{target[:80]!r} is no e-mail address")
+                raise InvalidInput(
+                    gettext("%(target)s is no e-mail address", target=repr(target[:80]))
+                )
         else:
             check_url(target, self.reach)
         return self.store.add(
@@ -83,15 +90,17 @@ class AlertDesk:
     def _require_mail(self) -> None:
         if self.mail is None:
             raise Unavailable(
-                "this explorer cannot send e-mail",
-                hint="its operator sets COMMONWORKS_SMTP_URL; a webhook works without",
+                gettext("this explorer cannot send e-mail"),
+                hint=gettext("its operator sets COMMONWORKS_SMTP_URL; a webhook works without"),
             )
 
     def owned(self, account: bytes, ident: str) -> Subscription:
         """Return a subscription of this account; raise NotFound for anybody else's."""
         found = self.store.get(ident)
         if found.account != account:
-            raise NotFound("there is no such subscription", hint="it may have been ended")
+            raise NotFound(
+                gettext("there is no such subscription"), hint=gettext("it may have been ended")
+            )
         return found
 
     def confirm(self, token: str, baseline: Baseline) -> Subscription:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from commonworks.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from commonworks.explorer.alerts.rules import Alert, Channel, Due, Kind, Subscription
+from commonworks.explorer.web.i18n import gettext
 from commonworks.units import DAY_S
 
 VERSION: Final = 1
@@ -152,12 +153,19 @@ class AlertStore:
                 "SELECT channel, target FROM subscription WHERE account = ?", (account,)
             ).fetchall()
             if (str(channel), target) in held:
-                raise Conflict("this account is told there already", hint="change that one")
+                raise Conflict(
+                    gettext("this account is told there already"), hint=gettext("change that one")
+                )
             if len(held) >= SUBSCRIPTIONS_MAX:
-                raise Conflict(f"an account has at most {SUBSCRIPTIONS_MAX} subscriptions")
+                raise Conflict(
+                    gettext(
+                        "an account has at most %(most)s subscriptions",
+                        most=SUBSCRIPTIONS_MAX,
+                    )
+                )
             (all_held,) = connection.execute("SELECT count(*) FROM subscription").fetchone()
             if all_held >= ALL_MAX:
-                raise Unavailable("this explorer tells as many as it can")
+                raise Unavailable(gettext("this explorer tells as many as it can"))
             confirmed = None if channel is Channel.EMAIL else wall_s
             connection.execute(
                 "INSERT INTO subscription VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -178,8 +186,8 @@ class AlertStore:
         ).fetchone()
         if asked >= CONFIRMATIONS_MAX:
             raise Unavailable(
-                "this address was asked for its consent several times today",
-                hint="look into its mailbox, or try again tomorrow",
+                gettext("this address was asked for its consent several times today"),
+                hint=gettext("look into its mailbox, or try again tomorrow"),
             )
         self._queue(connection, ident, target, Alert(kind=CONFIRM, key=CONFIRM, data={}), wall_s)
 
@@ -188,7 +196,9 @@ class AlertStore:
         with self._connection() as connection:
             row = connection.execute("SELECT * FROM subscription WHERE id = ?", (ident,)).fetchone()
         if row is None:
-            raise NotFound("there is no such subscription", hint="it may have been ended")
+            raise NotFound(
+                gettext("there is no such subscription"), hint=gettext("it may have been ended")
+            )
         return _subscription(row)
 
     def secret_of(self, ident: str) -> bytes:
@@ -198,7 +208,7 @@ class AlertStore:
                 "SELECT secret FROM subscription WHERE id = ?", (ident,)
             ).fetchone()
         if row is None:
-            raise NotFound("there is no such subscription")
+            raise NotFound(gettext("there is no such subscription"))
         return bytes(row[0])
 
     def in_force(self) -> Sequence[Subscription]:
@@ -279,7 +289,9 @@ class AlertStore:
                 (ident, TEST, wall_s - DAY_S),
             ).fetchone()
             if tests >= TESTS_MAX:
-                raise Conflict("it was tested several times today", hint="try again tomorrow")
+                raise Conflict(
+                    gettext("it was tested several times today"), hint=gettext("try again tomorrow")
+                )
             self._queue(connection, ident, subscription.target, alert, wall_s)
         return message_id(ident, alert.key)
 
@@ -387,7 +399,10 @@ class AlertStore:
         """Return the subscription that a link is for; raise InvalidInput for a false one."""
         ident, _, mac = token.partition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(purpose, ident).encode()):
-            raise InvalidInput("this link is not one that was sent from here", hint="copy it whole")
+            raise InvalidInput(
+                gettext("this link is not one that was sent from here"),
+                hint=gettext("copy it whole"),
+            )
         return ident
 
     def _mac(self, purpose: str, ident: str) -> str:

@@ -15,6 +15,7 @@ from commonworks.errors import Unavailable
 from commonworks.explorer.models.activity import ActivityEvent
 from commonworks.explorer.queries.activity import Wanted, events
 from commonworks.explorer.web.context import ConnDep, SiteDep
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import NUMBER_MAX, address_bytes
 from commonworks.explorer.web.pagination import LIMIT_DEFAULT, CursorQuery, LimitQuery, Page
 from commonworks.explorer.web.proxies import reader_of
@@ -85,7 +86,10 @@ async def read_stream(
     """
     client = reader_of(request.scope)
     if not site.broadcast.has_room(client):
-        raise Unavailable("too many listen already", hint="close other pages, or try again later")
+        raise Unavailable(
+            gettext("too many listen already"),
+            hint=gettext("close other pages, or try again later"),
+        )
     chosen = None if kinds is None else frozenset(filter(None, kinds.split(",")))
     return StreamingResponse(
         frames(site.broadcast, client, chosen=chosen, last_event_id=last_event_id),

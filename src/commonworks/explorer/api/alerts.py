@@ -29,7 +29,7 @@ from commonworks.explorer.queries.alerts import (
 from commonworks.explorer.sessions import require_same_origin
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import SiteDep, ViewerDep
-from commonworks.explorer.web.i18n import language
+from commonworks.explorer.web.i18n import gettext, language
 
 router = APIRouter(tags=["alerts"])
 
@@ -42,7 +42,9 @@ IdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="A subscript
 def signed_in(viewer: bytes | None) -> bytes:
     """Return who signed in; raise Unauthorized where nobody did."""
     if viewer is None:
-        raise Unauthorized("alerts are for owners", hint="sign in with your wallet first")
+        raise Unauthorized(
+            gettext("alerts are for owners"), hint=gettext("sign in with your wallet first")
+        )
     return viewer
 
 

@@ -13,6 +13,7 @@ from commonworks.explorer.models.network import MapAnswer, NetworkAnswer
 from commonworks.explorer.queries import network as queries
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import ConnDep, SiteDep
+from commonworks.explorer.web.i18n import gettext
 
 router = APIRouter(tags=["network"])
 
@@ -39,7 +40,9 @@ def read_map(
     Where a resource's evidence is sealed, a cell with fewer than three of its devices says 1 to 2.
     """
     if resource is not None and resource not in site.resources:
-        raise NotFound(f"this network carries no resource {resource!r}")
+        raise NotFound(
+            gettext("this network carries no resource %(resource)s", resource=repr(resource))
+        )
     return queries.device_map(connection, site, resource)
 
 

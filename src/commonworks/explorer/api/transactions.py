@@ -22,7 +22,6 @@ from commonworks.explorer.models.transactions import (
     Delegate,
     Deposit,
     Enrol,
-    Exit,
     Limit,
     Payees,
     PreparedCalls,

@@ -63,7 +63,10 @@ def accounts_page(
 ) -> Response:
     """Show everybody who takes part."""
     if asset and asset not in set(AssetName):
-        raise InvalidInput(f"{asset!r} is no asset of this network", hint="token or currency")
+        raise InvalidInput(
+            gettext("%(asset)s is no asset of this network", asset=repr(asset)),
+            hint=gettext("token or currency"),
+        )
     by = AssetName(asset) if asset else queries.default_asset(site)
     page = queries.accounts(connection, site, by, limit=LIMIT_DEFAULT, cursor=cursor)
     return render(request, "accounts/accounts.html", page=page, by=by, first=cursor is None)

@@ -11,6 +11,7 @@ from commonworks.errors import InvalidInput
 from commonworks.explorer.events_in_words import KINDS, kind_words
 from commonworks.explorer.queries.activity import Wanted, events
 from commonworks.explorer.web.context import ConnDep, SiteDep
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import NUMBER_MAX, address_bytes
 from commonworks.explorer.web.pagination import LIMIT_DEFAULT, CursorQuery
 from commonworks.explorer.web.templating import render
@@ -57,5 +58,8 @@ def _number(text: str) -> int | None:
     if not plain:
         return None
     if not (plain.isascii() and plain.isdecimal()) or int(plain) > NUMBER_MAX:
-        raise InvalidInput(f"{text!r} is no number", hint="write digits, or leave the field empty")
+        raise InvalidInput(
+            gettext("%(text)s is no number", text=repr(text)),
+            hint=gettext("write digits, or leave the field empty"),
+        )
     return int(plain)

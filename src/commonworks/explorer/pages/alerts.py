@@ -39,7 +39,7 @@ async def form(request: Request) -> dict[str, list[str]]:
         text = (await request.body()).decode()
         return parse_qs(text, max_num_fields=FIELDS_MAX)
     except ValueError:
-        raise InvalidInput("the form cannot be read") from None
+        raise InvalidInput(gettext("the form cannot be read")) from None
 
 
 def page(

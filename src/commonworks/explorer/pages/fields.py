@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from fastapi import Query
 
 from commonworks.errors import InvalidInput
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import NUMBER_MAX, address_bytes, hash_bytes
 
 Text = Annotated[str, Query(max_length=80)]
@@ -22,7 +23,10 @@ def number_field(text: str) -> int | None:
     if not plain:
         return None
     if not (plain.isascii() and plain.isdecimal()) or int(plain) > NUMBER_MAX:
-        raise InvalidInput(f"{text!r} is no number", hint="write digits, or leave the field empty")
+        raise InvalidInput(
+            gettext("%(text)s is no number", text=repr(text)),
+            hint=gettext("write digits, or leave the field empty"),
+        )
     return int(plain)
 
 
@@ -52,4 +56,7 @@ def choice_field(text: str, kind: type[E]) -> E | None:
         return kind(plain)
     except ValueError:
         choices = ", ".join(kind)
-        raise InvalidInput(f"{plain!r} is none of the choices", hint=f"one of {choices}") from None
+        raise InvalidInput(
+            gettext("%(plain)s is none of the choices", plain=repr(plain)),
+            hint=gettext("one of %(choices)s", choices=choices),
+        ) from None

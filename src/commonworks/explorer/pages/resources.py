@@ -15,6 +15,7 @@ from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.tables import series_chart
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import NUMBER_MAX
 from commonworks.explorer.web.templating import render
 from commonworks.resources.base import Visibility
@@ -33,7 +34,7 @@ def resources_page(site: SiteDep) -> Response:
     """Lead to the first resource: each stands in the navigation."""
     for name in sorted(site.resources):
         return RedirectResponse(f"/resources/{name}", 307)
-    raise NotFound("this network carries no resource")
+    raise NotFound(gettext("this network carries no resource"))
 
 
 @router.get("/resources/{name}")

@@ -67,7 +67,10 @@ def month_of(text: str) -> Month:
     """Return a month from YYYY-MM; raise InvalidInput."""
     found = _MONTH.fullmatch(text)
     if found is None:
-        raise InvalidInput(f"{text[:20]!r} is no month", hint="write for example 2026-11")
+        raise InvalidInput(
+            gettext("%(text)s is no month", text=repr(text[:20])),
+            hint=gettext("write for example 2026-11"),
+        )
     year, number = int(found[1]), int(found[2])
     begins = datetime(year, number, 1, tzinfo=UTC)
     ends = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)

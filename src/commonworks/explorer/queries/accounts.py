@@ -32,6 +32,7 @@ from commonworks.explorer.queries import stops
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, encode_cursor
 
@@ -102,7 +103,9 @@ def _place(cursor: str | None) -> tuple[int, str, bytes] | None:
     digits = str(earned) or "0"
     plain = len(digits) <= AMOUNT_DIGITS and digits.isascii() and digits.isdecimal()
     if kind not in (0, 1) or not plain or int(digits) >= 2**256 or len(account) != ADDRESS_BYTES:
-        raise InvalidInput("the cursor is not one that this list gave", hint="begin without one")
+        raise InvalidInput(
+            gettext("the cursor is not one that this list gave"), hint=gettext("begin without one")
+        )
     return kind, digits, account
 
 

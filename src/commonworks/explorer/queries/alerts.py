@@ -41,7 +41,9 @@ NONE_YET = -1
 def desk_of(site: Site) -> AlertDesk:
     """Return the desk of a site; raise NotFound where it has none."""
     if site.alerts is None:
-        raise NotFound("this explorer tells nobody", hint="it was started without alerts")
+        raise NotFound(
+            gettext("this explorer tells nobody"), hint=gettext("it was started without alerts")
+        )
     return site.alerts
 
 

@@ -81,11 +81,18 @@ def refs_of(connection: Connection, site: Site, numbers: Sequence[int]) -> dict[
 def _within(cell: str, finest: int) -> ColumnElement[bool]:
     """Return the condition that a device lies in a cell, whatever finer cell it gave."""
     if not h3.is_valid_cell(cell):
-        raise InvalidInput(f"{cell[:40]!r} is no H3 cell", hint="write 15 hexadecimal digits")
+        raise InvalidInput(
+            gettext("%(cell)s is no H3 cell", cell=repr(cell[:40])),
+            hint=gettext("write 15 hexadecimal digits"),
+        )
     if cells.finer(cell, finest):
         raise InvalidInput(
-            "the cell is finer than the map shows",
-            hint=f"ask for resolution {finest} or coarser: for {cells.coarse(cell, finest)}",
+            gettext("the cell is finer than the map shows"),
+            hint=gettext(
+                "ask for resolution %(finest)s or coarser: for %(cell)s",
+                finest=finest,
+                cell=cells.coarse(cell, finest),
+            ),
         )
     # The descendants of one resolution are one range: they share the digits above and differ below.
     at, value = h3.get_resolution(cell), h3.str_to_int(cell)
@@ -156,7 +163,7 @@ def device_record(connection: Connection, number: int) -> DeviceRecord:
     """Return a device's row; raise NotFound."""
     row = connection.execute(select(device).where(device.c.device == number)).one_or_none()
     if row is None:
-        raise NotFound(f"there is no device {number}")
+        raise NotFound(gettext("there is no device %(number)s", number=number))
     return row
 
 

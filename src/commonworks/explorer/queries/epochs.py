@@ -87,7 +87,7 @@ def epoch_record(connection: Connection, site: Site, number: int) -> Row[Any] | 
     """Return a closed epoch's row, None for one that runs or closes; raise NotFound."""
     row = connection.execute(select(epoch).where(epoch.c.epoch == number)).one_or_none()
     if row is None and number > newest_epoch(connection, site):
-        raise NotFound(f"epoch {number} has not begun")
+        raise NotFound(gettext("epoch %(number)s has not begun", number=number))
     return row
 
 

@@ -206,7 +206,7 @@ def _decoded(site: Site, wanted: Wanted, raw: bytes, statement: Statement, hidde
 async def _size(log: Log) -> int:
     data = await log.read(CHECKPOINT_PATH)
     if data is None:
-        raise NotFound("the log has no checkpoint")
+        raise NotFound(gettext("the log has no checkpoint"))
     return Checkpoint.decode(parse_note(data).text).size
 
 
@@ -216,7 +216,7 @@ async def _entry(log: Log, position: int) -> bytes:
     width = width_at(await _size(log), 0, index)
     data = await log.read(entries_path(index, width)) if offset < width else None
     if data is None:
-        raise NotFound(f"the log has no entry {position}")
+        raise NotFound(gettext("the log has no entry %(position)s", position=position))
     return decode_entries(data, width)[offset]
 
 
@@ -232,7 +232,7 @@ async def _unsealed(log: Log, wanted: Wanted) -> tuple[bytes | None, str]:
         width = width_at(await _size(log), 0, index)
         data = await log.read_sealed(sealed_path(index, width))
         if data is None:
-            raise NotFound("there is no sealed content")
+            raise NotFound(gettext("there is no sealed content"))
         preimage = decode_entries(data, width)[offset]
     except Unauthorized:
         return None, gettext("The gateway does not show sealed content to this explorer.")

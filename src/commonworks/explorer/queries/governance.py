@@ -40,6 +40,7 @@ from commonworks.explorer.queries import parameters
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import (
     Party,
     address_text,
@@ -104,7 +105,10 @@ def find(connection: Connection, number: int) -> Found:
     wanted = select(schema.proposal).where(schema.proposal.c.number == number)
     row = connection.execute(wanted).first()
     if row is None:
-        raise NotFound(f"there is no proposal {number}", hint="see all of them: /governance")
+        raise NotFound(
+            gettext("there is no proposal %(number)s", number=number),
+            hint=gettext("see all of them: /governance"),
+        )
     return _with_votes(connection, [row])[0]
 
 

@@ -183,11 +183,14 @@ def choice(
 ) -> Choice:
     """Return a newcomer's choice, checked; raise InvalidInput or NotFound."""
     if resource and resource not in site.resources:
-        raise NotFound(f"this network has no resource {resource[:40]!r}")
+        raise NotFound(
+            gettext("this network has no resource %(resource)s", resource=repr(resource[:40]))
+        )
     number = cells.parse_cell(cell or "0")
     if device and not _plain(device):
         raise InvalidInput(
-            f"{device[:80]!r} is no name for a device", hint="letters, digits, - _ /"
+            gettext("%(device)s is no name for a device", device=repr(device[:80])),
+            hint=gettext("letters, digits, - _ /"),
         )
     wanted = taken = f"{number:x}"
     if number != cells.NOWHERE:

@@ -31,6 +31,7 @@ from commonworks.explorer.queries import faults, parameters, stops
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import amount_text, hash_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
 from commonworks.explorer.web.plain_text import web_address
@@ -110,7 +111,9 @@ def _by_bond(table: Any, name: ColumnElement[bytes], limit: int, cursor: str | N
     if after is None:
         return wanted
     if not (after[0].isdecimal() and after[0].isascii() and len(after[0]) <= 77):
-        raise InvalidInput("the cursor is not one that this list gave", hint="begin without one")
+        raise InvalidInput(
+            gettext("the cursor is not one that this list gave"), hint=gettext("begin without one")
+        )
     size, place = int(after[0]), after[1]
     return wanted.where(or_(bonded < size, and_(bonded == size, name > place)))
 
@@ -131,7 +134,9 @@ def verifier(connection: Connection, site: Site, operator: bytes) -> VerifierVie
     """Return one verifier; raise NotFound."""
     row = connection.execute(_one(schema.verifier, schema.verifier.c.operator == operator)).first()
     if row is None:
-        raise NotFound("no verifier is registered by this account", hint="see all: /nodes")
+        raise NotFound(
+            gettext("no verifier is registered by this account"), hint=gettext("see all: /nodes")
+        )
     return VerifierView(
         verifier=_verifiers(connection, site, [row])[operator],
         registered_at=row.registered_at,
@@ -145,7 +150,9 @@ def gateway(connection: Connection, site: Site, log_id: bytes) -> GatewayView:
     """Return one gateway; raise NotFound."""
     row = connection.execute(_one(schema.gateway, schema.gateway.c.log_id == log_id)).first()
     if row is None:
-        raise NotFound("no gateway has registered this log", hint="see all: /nodes")
+        raise NotFound(
+            gettext("no gateway has registered this log"), hint=gettext("see all: /nodes")
+        )
     key = _key(row)
     url = web_address(row.endpoint)
     line = None
@@ -166,7 +173,9 @@ def duties(connection: Connection, operator: bytes, limit: int, cursor: str | No
     """Return what a verifier did for each closed epoch, the newest first. Raises NotFound."""
     known = select(schema.verifier.c.operator).where(schema.verifier.c.operator == operator)
     if connection.execute(known).first() is None:
-        raise NotFound("no verifier is registered by this account", hint="see all: /nodes")
+        raise NotFound(
+            gettext("no verifier is registered by this account"), hint=gettext("see all: /nodes")
+        )
     before = decode_cursor(cursor, int)
     rows = _epochs(connection, limit + 1, None if before is None else before[0])
     deeds = _deeds(connection, [operator], rows)
@@ -179,7 +188,9 @@ def anchors(
     """Return a log's anchors, the newest first. Raises NotFound."""
     known = select(schema.gateway.c.log_id).where(schema.gateway.c.log_id == log_id)
     if connection.execute(known).first() is None:
-        raise NotFound("no gateway has registered this log", hint="see all: /nodes")
+        raise NotFound(
+            gettext("no gateway has registered this log"), hint=gettext("see all: /nodes")
+        )
     table, before = schema.anchor, decode_cursor(cursor, int)
     wanted = select(table).where(table.c.log_id == log_id)
     if before is not None:

@@ -187,7 +187,8 @@ def parameter(
     changes = _changes(connection, [key]).get(key, []) if _is_key(key) else []
     if not changes:
         raise NotFound(
-            f"this network has no parameter {key[:KEY_MAX]!r}", hint="see all of them: /parameters"
+            gettext("this network has no parameter %(key)s", key=repr(key[:KEY_MAX])),
+            hint=gettext("see all of them: /parameters"),
         )
     before = decode_cursor(cursor, int)
     column = parameter_change.c.number

@@ -53,6 +53,7 @@ from commonworks.explorer.models.proofs import (
 )
 from commonworks.explorer.proofs import LeafChanges, PayoutTree, PayoutTrees, read_entry
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, hash_text
 from commonworks.model import Total
 from commonworks.settlement.payout import leaf_hash as payout_leaf_hash
@@ -126,11 +127,16 @@ def statement_place(connection: Connection, identity: bytes) -> StatementPlace:
     ).mappings()
     row = found.first()
     if row is None:
-        raise NotFound(f"no log that this explorer reads has the statement 0x{identity.hex()}")
+        raise NotFound(
+            gettext(
+                "no log that this explorer reads has the statement 0x%(identity)s",
+                identity=identity.hex(),
+            )
+        )
     log_id, position = row["log_id"], row["position"]
     log = connection.execute(select(gateway).where(gateway.c.log_id == log_id)).mappings().first()
     if log is None:
-        raise Unavailable("the gateway of this statement's log is not registered yet")
+        raise Unavailable(gettext("the gateway of this statement's log is not registered yet"))
     evidence, closed_size = _evidence(connection, log_id, position)
     anchored = _anchor(connection, log_id, position, closed_size)
     return StatementPlace(
@@ -232,7 +238,7 @@ def _evidence(
 def _epoch_row(connection: Connection, number: int) -> RowMapping:
     row = connection.execute(select(epoch).where(epoch.c.epoch == number)).mappings().first()
     if row is None:
-        raise NotFound(f"epoch {number} is not closed")
+        raise NotFound(gettext("epoch %(number)s is not closed", number=number))
     return row
 
 
@@ -270,10 +276,11 @@ def finality_of(connection: Connection, number: int) -> FinalityRecord:
     """Return what the chain finalised for an epoch; raise NotFound before it did."""
     row = _epoch_row(connection, number)
     if row["digest"] is None:
-        raise NotFound(f"epoch {number} is not finalised yet")
+        raise NotFound(gettext("epoch %(number)s is not finalised yet", number=number))
     if row["statements"] is None:
         raise Unavailable(
-            f"the settlement of epoch {number} is not at hand yet", hint="try again later"
+            gettext("the settlement of epoch %(number)s is not at hand yet", number=number),
+            hint=gettext("try again later"),
         )
     return _finality(row)
 
@@ -391,13 +398,19 @@ async def statement_proof(site: Site, connection: Connection, identity: bytes) -
     place = await asyncio.to_thread(statement_place, connection, identity)
     log = site.archive.log(place.log_id)
     if log is None:
-        raise Unavailable(f"the log of {place.log.name} cannot be read from here")
+        raise Unavailable(
+            gettext("the log of %(name)s cannot be read from here", name=place.log.name)
+        )
     try:
         async with site.turns.reading(place.log_id):
             read = await read_entry(log, place.position, place.size)
     except (Corrupt, InvalidInput) as error:
         raise Unavailable(
-            f"the log of {place.log.name} does not give what it signed: {error.message}"
+            gettext(
+                "the log of %(name)s does not give what it signed: %(message)s",
+                name=place.log.name,
+                message=error.message,
+            )
         ) from error
     size = read.head_size if place.size is None else place.size
     reached = root_from_inclusion(leaf_hash(read.entry), place.position, size, read.path)
@@ -439,7 +452,9 @@ async def payout_proof(
     finality = await asyncio.to_thread(finality_of, connection, number)
     leaf = await asyncio.to_thread(payout_leaf, connection, number, asset, account)
     if leaf is None:
-        raise NotFound(f"the account has no leaf in the payout tree of epoch {number}")
+        raise NotFound(
+            gettext("the account has no leaf in the payout tree of epoch %(number)s", number=number)
+        )
     root = bytes.fromhex(finality.commitment.payout_root[2:])
     siblings = await asyncio.to_thread(payout_siblings, connection, site.trees, number, root, leaf)
     return PayoutProof(

@@ -38,6 +38,7 @@ from commonworks.explorer.queries.tables import (
 )
 from commonworks.explorer.queries.tables import pictures as pictures_of
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.words import reason_words
 from commonworks.resources.base import Resource
 from commonworks.resources.shown import TOTALS, PictureKind
@@ -53,7 +54,10 @@ def resource_of(site: Site, name: str) -> Resource:
     found = site.resources.get(name)
     if found is None:
         known = ", ".join(sorted(site.resources))
-        raise NotFound(f"this network has no resource {name[:31]!r}", hint=f"it has: {known}")
+        raise NotFound(
+            gettext("this network has no resource %(name)s", name=repr(name[:31])),
+            hint=gettext("it has: %(known)s", known=known),
+        )
     return found
 
 
@@ -151,7 +155,10 @@ def epoch_of(
         select(epochs.c.start_s, epochs.c.end_s).where(epochs.c.epoch == number, settled)
     ).one_or_none()
     if times is None:
-        raise NotFound(f"epoch {number} is not settled", hint="ask for an earlier one")
+        raise NotFound(
+            gettext("epoch %(number)s is not settled", number=number),
+            hint=gettext("ask for an earlier one"),
+        )
     totals = _totals(connection, resource, number)
     tables = _tables(connection, site, resource, number)
     own = [] if viewer is None else _own(connection, site, resource, number, viewer)
@@ -287,7 +294,10 @@ def series_of(
         .limit(limit)
     ).all()
     if not rows and figure not in resource.headings:
-        raise NotFound(f"{name} has no total {figure[:80]!r}", hint="see `totals` of the resource")
+        raise NotFound(
+            gettext("%(name)s has no total %(figure)s", name=name, figure=repr(figure[:80])),
+            hint=gettext("see `totals` of the resource"),
+        )
     points = [
         SeriesPoint(epoch=row.epoch, start=row.start_s, value=str(row.value))
         for row in reversed(rows)

@@ -32,6 +32,7 @@ from commonworks.explorer.queries import verdict_words
 from commonworks.explorer.queries.commands import command_line, plain_name
 from commonworks.explorer.queries.devices import reason_text, refs_of
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import DeviceRef, Party, device_ref, hash_text, party
 from commonworks.explorer.web.pagination import Page, decode_cursor, page_of
 from commonworks.statements.model import Kind
@@ -214,8 +215,8 @@ def statement_rows(connection: Connection, identity: bytes) -> Sequence[Row[Any]
     ).all()
     if not rows:
         raise NotFound(
-            "no log of this network has such a statement",
-            hint="what a gateway refused is in no log; see /reasons",
+            gettext("no log of this network has such a statement"),
+            hint=gettext("what a gateway refused is in no log; see /reasons"),
         )
     return rows
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from commonworks.errors import CommonworksError, Unavailable
 from commonworks.explorer.sessions import viewer_of
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 
 READ_MAX_S: Final = 20.0
 """Longest time that one request may read the index: less than an answer may take as a whole."""
@@ -31,8 +32,8 @@ def site_of(request: Request) -> Site:
 def unreadable(error: DBAPIError) -> CommonworksError:
     """Return the house's error for an index that cannot be read."""
     return Unavailable(
-        f"the explorer's index cannot be read: {error.orig}",
-        hint="try again; if it stays so: commonworks index rebuild",
+        gettext("the explorer's index cannot be read: %(orig)s", orig=error.orig),
+        hint=gettext("try again; if it stays so: commonworks index rebuild"),
     )
 
 

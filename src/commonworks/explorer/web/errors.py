@@ -67,9 +67,17 @@ def answer(
             **fields,
         }
         return JSONResponse(document, status, headers=kept, media_type="application/problem+json")
-    page = render(request, "error.html", status=status, code=status, title=title, detail=detail)
+    page = render(
+        request, "error.html", status=status, code=status, title=title, detail=_sentence(detail)
+    )
     page.headers.update(kept)
     return page
+
+
+def _sentence(detail: str) -> str:
+    """Return an error's line as a page shows it: as a sentence."""
+    end = "" if detail.endswith((".", "!", "?", "…")) else "."
+    return detail[:1].upper() + detail[1:] + end if detail else detail
 
 
 def of_house(request: Request, error: Any) -> Response:

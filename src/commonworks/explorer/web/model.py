@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from commonworks.errors import InvalidInput
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.i18n import gettext
 
 NUMBER_MAX: Final = 2**63 - 1
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -95,7 +96,8 @@ def address_bytes(text: str) -> bytes:
     """Return the bytes of an address; raise InvalidInput."""
     if _ADDRESS.fullmatch(text) is None:
         raise InvalidInput(
-            f"{text[:80]!r} is no account", hint="write 0x and 40 hexadecimal digits"
+            gettext("%(text)s is no account", text=repr(text[:80])),
+            hint=gettext("write 0x and 40 hexadecimal digits"),
         )
     return bytes.fromhex(text[2:])
 
@@ -103,7 +105,10 @@ def address_bytes(text: str) -> bytes:
 def hash_bytes(text: str) -> bytes:
     """Return the bytes of a hash or an identity; raise InvalidInput."""
     if _HASH.fullmatch(text) is None:
-        raise InvalidInput(f"{text[:80]!r} is no hash", hint="write 64 hexadecimal digits")
+        raise InvalidInput(
+            gettext("%(text)s is no hash", text=repr(text[:80])),
+            hint=gettext("write 64 hexadecimal digits"),
+        )
     return bytes.fromhex(text.removeprefix("0x"))
 
 

@@ -12,6 +12,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from commonworks.errors import InvalidInput
+from commonworks.explorer.web.i18n import gettext
 
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
@@ -48,7 +49,9 @@ def decode_cursor(text: str | None, *types: type) -> tuple[Any, ...] | None:
     """Return the values of a cursor, None for none; raise InvalidInput where it is not one."""
     if text is None:
         return None
-    broken = InvalidInput("the cursor is not one that this list gave", hint="begin without one")
+    broken = InvalidInput(
+        gettext("the cursor is not one that this list gave"), hint=gettext("begin without one")
+    )
     try:
         padded = text.encode() + b"=" * (-len(text) % 4)
         plain = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))

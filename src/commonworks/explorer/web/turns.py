@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from commonworks.errors import Unavailable
+from commonworks.explorer.web.i18n import gettext
 
 LOG_MAX: Final = 8
 """Most requests that read one log at once."""
@@ -37,13 +38,16 @@ class Turns:
         Raises: Unavailable where too many do so already, or the log takes too long.
         """
         if self._reading[log_id] >= LOG_MAX or self._reading.total() >= ALL_MAX:
-            raise Unavailable("too many readers ask for it at once", hint="try again in a moment")
+            raise Unavailable(
+                gettext("too many readers ask for it at once"),
+                hint=gettext("try again in a moment"),
+            )
         self._reading[log_id] += 1
         try:
             async with asyncio.timeout(self._wait_max_s):
                 yield
         except TimeoutError:
-            raise Unavailable("it takes too long to answer") from None
+            raise Unavailable(gettext("it takes too long to answer")) from None
         finally:
             self._reading[log_id] -= 1
             if not self._reading[log_id]:

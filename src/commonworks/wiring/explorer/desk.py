@@ -106,7 +106,7 @@ class ChainDesk:
         """See `Desk.prepare`; the first call was executed without effect for its sender."""
         make = self._actions.get(action)
         if make is None:
-            raise InvalidInput(f"there is no action {action[:40]!r}")
+            raise InvalidInput(gettext("there is no action %(action)s", action=repr(action[:40])))
         wish = Wish(values)
         sender = wish.account()
         try:
@@ -125,14 +125,17 @@ class ChainDesk:
     async def submit(self, raw: bytes) -> bytes:
         """See `Desk.submit`; a transaction that is known already is fine."""
         if not 0 < len(raw) <= RAW_BYTES_MAX:
-            raise InvalidInput(f"a transaction has 1..{RAW_BYTES_MAX} bytes")
+            raise InvalidInput(gettext("a transaction has 1..%(most)s bytes", most=RAW_BYTES_MAX))
         transaction = decode(raw, chain_id=self._at.chain_id)
         content = contents(transaction)
         if content.to is None or content.to not in self._contracts:
             where = "nobody" if content.to is None else address_text(content.to)
             raise InvalidInput(
-                f"the transaction is for {where}, which is no contract of this network",
-                hint="send it by your own node",
+                gettext(
+                    "the transaction is for %(where)s, which is no contract of this network",
+                    where=where,
+                ),
+                hint=gettext("send it by your own node"),
             )
         known = await self._endpoints.request("eth_getTransactionByHash", hex_of(transaction.hash))
         if known is not None:
@@ -401,14 +404,20 @@ class ChainDesk:
         following = int_of(await self._endpoints.request(*asked))
         if nonce < following:
             raise Conflict(
-                f"the account has used the number {nonce} for another transaction",
-                hint="let the wallet sign it again",
+                gettext(
+                    "the account has used the number %(nonce)s for another transaction", nonce=nonce
+                ),
+                hint=gettext("let the wallet sign it again"),
                 next=following,
             )
         if nonce > following:
             raise Conflict(
-                f"the account's transaction {following} has to come before {nonce}",
-                hint="send the earlier ones first",
+                gettext(
+                    "the account's transaction %(following)s has to come before %(nonce)s",
+                    following=following,
+                    nonce=nonce,
+                ),
+                hint=gettext("send the earlier ones first"),
                 next=following,
             )
 
