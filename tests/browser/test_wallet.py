@@ -110,6 +110,39 @@ def test_claim_and_sell(visit: Callable[..., Visit], shown: Shown) -> None:
     assert int(held["currency"]) > int(before["claimable"])
 
 
+def test_votes_are_lent_and_taken_back(visit: Callable[..., Visit], shown: Shown) -> None:
+    wallet, name = wallet_of(shown, "verifier-1"), farms(shown, 1)[0]
+    own, other = wallet.account.address, wallet_of(shown, name).account.address
+
+    def lent_to() -> str:
+        delegate: str = get(shown, f"/accounts/{own}")["wallet"]["delegate"]["address"]
+        return delegate
+
+    page = opened(visit, shown, wallet)
+    assert lent_to() == own
+    card = page.locator("#delegate-")
+    expect(card.locator(".command code")).to_contain_text(
+        "proposal delegate ACCOUNT --as verifier-1"
+    )
+    card.get_by_label("Account that shall vote for you").fill(other)
+    card.get_by_role("button", name="Delegate with a wallet").click()
+    expect(dialog(page)).to_contain_text(f"Lets {other} vote with your votes")
+    agree(page)
+    finish(page)
+    assert lent_to() == other
+    expect(page.get_by_text("Its own votes are lent.")).to_be_visible()
+    back = page.locator("#recall-")
+    expect(back.get_by_role("link", name=name)).to_be_visible()
+    expect(back.locator(".command code")).to_contain_text(
+        "proposal delegate verifier-1 --as verifier-1"
+    )
+    back.get_by_role("button", name="Take the votes back").click()
+    agree(page)
+    finish(page)
+    assert lent_to() == own
+    expect(page.locator("#recall-")).to_have_count(0)
+
+
 def test_withdraw_and_deposit_on_a_phone(visit: Callable[..., Visit], shown: Shown) -> None:
     name = farms(shown, 1)[0]
     wallet = wallet_of(shown, name, old=True)
