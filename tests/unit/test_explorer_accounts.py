@@ -399,6 +399,20 @@ def test_movements_devices_and_votes(browser: TestClient, site: Site) -> None:
     assert "<b>Less" not in page
 
 
+def test_what_an_account_lets_a_device_spend_is_beside_it(site: Site, browser: TestClient) -> None:
+    kit.fill(
+        site.engine,
+        schema.spend_limit,
+        {"account": ADA, "device": 7, "limit": 3_000_017},
+        {"account": BOB, "device": 7, "limit": 5},
+    )
+    owned = answer(browser, f"/accounts/{address(ADA)}/devices")["items"]
+    limits = {one["device"]["device"]: one["spend_limit"] for one in owned}
+    assert limits[7] == "3000017"
+    assert set(limits.values()) <= {"3000017", "0"}
+    assert "3.00 tEUR" in browser.get(f"/accounts/{address(ADA)}").text
+
+
 def test_every_page_of_an_account_opens(browser: TestClient) -> None:
     for path in ("", "/earnings", "/movements", "/devices", "/votes", "/statement"):
         found = browser.get(f"/accounts/{address(ADA)}{path}")
