@@ -56,6 +56,7 @@ from commonworks.explorer.ports import (
     TrialChange,
     TrialEpoch,
     TrialOutcome,
+    TrialRefusal,
     TrialSetting,
     TrialState,
     TrialWanted,
@@ -232,7 +233,7 @@ class Tried:
             settings=(TrialSetting(key=KEY, before=(3_600,), after=3_601, read=True),),
             accounts=(change,),
             epochs=tuple(epochs),
-            refused=(words("epoch 1: too much"),),
+            refused=(TrialRefusal(epoch=1, key="token_growth_max_wei", growth=3, limit=2),),
         )
         self.trial = Trial(
             state=TrialState.DONE, done=EPOCHS, total=EPOCHS, failure=None, outcome=outcome

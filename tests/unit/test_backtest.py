@@ -323,10 +323,10 @@ class TestWhoGains:
         assert len(found.refused) == 0  # caps leave little
         found = run(self.past().source, {"token_growth_max_wei": 900 * WEI, "account_cap_ppm": PPM})
         assert len(found.refused) == 1
-        assert found.refused[0].startswith("epoch 0: earnings would grow by 999999")
-        assert "token_growth_max_wei" in found.refused[0]
+        assert found.refused[0].line.startswith("epoch 0: earnings would grow by 999999")
+        assert found.refused[0].key == "token_growth_max_wei"
         found = run(self.past().source, {"currency_growth_max": 36})
-        assert [line[:8] for line in found.refused] == ["epoch 0:", "epoch 1:"]
+        assert [one.epoch for one in found.refused] == [0, 1]
 
     def test_a_parameter_that_nothing_reads_is_told(self) -> None:
         found = run(self.past().source, {"voting_delay_s": 5, "account_cap_ppm": 3, "rules": 9})

@@ -22,7 +22,9 @@ from commonworks.explorer.ports import (
     Trial,
     TrialChange,
     TrialEpoch,
+    TrialFailure,
     TrialOutcome,
+    TrialRefusal,
     TrialSetting,
     TrialState,
     TrialWanted,
@@ -98,9 +100,7 @@ def proposal(number: int = 1, **changes: Any) -> dict[str, Any]:
         "proposer": account(0xA1),
         "title": f"Proposal the {number}th",
         "body": "",
-        "calls": json.dumps(
-            [{"to": "0x" + account(0x55).hex(), "value": 0, "data": "0x1234"}]
-        ),
+        "calls": json.dumps([{"to": "0x" + account(0x55).hex(), "value": 0, "data": "0x1234"}]),
         "changes": json.dumps({"grace_s": 7_200}),
         "vote_start": VOTE_START,
         "vote_end": VOTE_END,
@@ -556,7 +556,7 @@ def outcome(*changes: TrialChange) -> TrialOutcome:
         epochs=(
             TrialEpoch(epoch=0, paid_before=5, paid_after=7, minted_before=11, minted_after=13),
         ),
-        refused=("epoch 1: too much",),
+        refused=(TrialRefusal(epoch=1, key="currency_growth_max", growth=7, limit=5),),
     )
 
 
@@ -670,9 +670,12 @@ def test_the_stages_of_a_back_test_in_answer_and_page() -> None:
     assert "sets no parameter" in none["explains"]
     assert "sets no parameter" in browser.get("/governance/2").text
 
-    port.trial = replace(RUNNING, state=TrialState.FAILED, failure="erased by rule <b>")
-    assert browser.get("/api/v1/governance/1/backtest").json()["explains"] == "erased by rule <b>"
-    assert "erased by rule &lt;b&gt;" in browser.get("/governance/1").text
+    port.trial = replace(RUNNING, state=TrialState.FAILED, failure=TrialFailure.ERASED)
+    said = browser.get("/api/v1/governance/1/backtest").json()["explains"]
+    assert said == "evidence of these epochs was erased by rule"
+    assert said in browser.get("/governance/1").text
+    german = browser.get("/governance/1", headers={"accept-language": "de"}).text
+    assert "nach den Regeln gelöscht" in german
 
     changes = (gain("verifiers", account(1), TOKEN, 10**18), gain("x", account(2), CURRENCY, -5))
     port.trial = Trial(
@@ -684,7 +687,7 @@ def test_the_stages_of_a_back_test_in_answer_and_page() -> None:
     page = browser.get("/governance/1").text
     assert "Who would have had more or less, in CWT" in page
     assert "1.00" in page
-    assert "too much" in page
+    assert "0.000007 tEUR, more than the 0.000005 tEUR that currency_growth_max allows" in page
 
     port.trial = None  # too many wait
     assert browser.get("/api/v1/governance/1/backtest").status_code == 503
@@ -817,7 +820,7 @@ def test_what_takes_too_long_or_fails_says_so(tmp_path: Path) -> None:
         raise AssertionError
 
     async def failing(_: TrialWanted, progress: Callable[[int, int], None]) -> TrialOutcome:
-        raise Conflict("epoch 0: evidence erased by rule", hint="fewer epochs")
+        raise Conflict("epoch 0: evidence erased by rule", why="erased")
 
     async def story() -> Sequence[str | None]:
         slow, bad = adapter(tmp_path, endless, time_max_s=0.0), adapter(tmp_path, failing)
@@ -828,8 +831,9 @@ def test_what_takes_too_long_or_fails_says_so(tmp_path: Path) -> None:
         return [one.failure for one in found]
 
     late, erased = asyncio.run(story())
-    assert "longer than" in (late or "")
-    assert erased == "epoch 0: evidence erased by rule; fewer epochs"
+    assert (late, erased) == (TrialFailure.TOO_LONG, TrialFailure.ERASED)
+    assert backtests.failure_of(Unavailable("no endpoint")) is TrialFailure.UNAVAILABLE
+    assert backtests.failure_of(InvalidInput("no such")) is TrialFailure.IMPOSSIBLE
 
 
 def test_its_process_says_what_is_wrong(tmp_path: Path) -> None:

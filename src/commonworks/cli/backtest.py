@@ -171,7 +171,7 @@ def document_of(
             for setting in found.settings
         ],
         "not_part": list(left_out),
-        "refused": list(found.refused),
+        "refused": [one.line for one in found.refused],
         "accounts": [
             {
                 "resource": item.resource,
@@ -225,8 +225,8 @@ def _show(session: Session, words: Words, found: Backtest, left_out: Sequence[st
         put(line)
     for line in left_out:
         put(f"not part of the back-test: {line}")
-    for line in found.refused:
-        put(f"would be refused: {line}")
+    for refusal in found.refused:
+        put(f"would be refused: {refusal.line}")
     put("")
     if not found.changed:
         put("nobody would have earned or spent anything else")

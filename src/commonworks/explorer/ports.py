@@ -229,6 +229,25 @@ class TrialState(StrEnum):
     """It cannot be done, or took too long; the reason is beside it."""
 
 
+class TrialFailure(StrEnum):
+    """Why a back-test has no outcome; the command says more."""
+
+    TOO_LONG = "too_long"
+    BROKE_OFF = "broke_off"
+    ERASED = "erased"
+    """Evidence was erased by rule."""
+    INCOMPLETE = "incomplete"
+    """Evidence is not at hand, or damaged."""
+    DIFFERS = "differs"
+    """What was finalised does not follow from the evidence."""
+    INDEX = "index"
+    """The index has other changes of the proposal than the chain."""
+    UNAVAILABLE = "unavailable"
+    """Something does not answer just now."""
+    IMPOSSIBLE = "impossible"
+    """The command says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialWanted:
     """What is tried: the same values give the same outcome for ever."""
@@ -284,6 +303,18 @@ class TrialEpoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRefusal:
+    """An epoch of a back-test that the Vault would not have let through."""
+
+    epoch: int
+    key: str
+    """The parameter that limits how much earnings grow in an epoch."""
+    growth: int
+    """By how much they would have grown, in that parameter's unit."""
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
     """What past epochs would have been under a proposal."""
 
@@ -295,8 +326,8 @@ class TrialOutcome:
     accounts: tuple[TrialChange, ...]
     """Everybody who moved anything."""
     epochs: tuple[TrialEpoch, ...]
-    refused: tuple[str, ...]
-    """One line for each epoch that the Vault would not have let through."""
+    refused: tuple[TrialRefusal, ...]
+    """Epochs that the Vault would not have let through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,8 +339,8 @@ class Trial:
     """Epochs recomputed so far."""
     total: int
     """Epochs to recompute; 0 while that is not known."""
-    failure: str | None
-    """Why there is no outcome, in a line."""
+    failure: TrialFailure | None
+    """Why there is no outcome."""
     outcome: TrialOutcome | None
 
 

@@ -97,6 +97,26 @@ class EpochTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An epoch that the Vault would not finalise under the changed policy."""
+
+    epoch: int
+    key: str
+    """The parameter that limits how much earnings grow in an epoch."""
+    growth: int
+    """By how much they would grow, in the unit of that parameter."""
+    limit: int
+
+    @property
+    def line(self) -> str:
+        """The same for a terminal."""
+        return (
+            f"epoch {self.epoch}: earnings would grow by {self.growth}, above {self.key} = "
+            f"{self.limit}; the Vault would not finalise it"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochChange:
     """One epoch of the window, as it was and as it would have been."""
 
@@ -132,8 +152,8 @@ class Backtest:
     """Everybody who moved anything, over the whole window; sorted by (resource, asset, account)."""
     epochs: tuple[EpochChange, ...]
     """In order."""
-    refused: tuple[str, ...]
-    """One line for each epoch that the Vault would not finalise: its growth limit stops it."""
+    refused: tuple[Refusal, ...]
+    """Epochs that the Vault would not finalise: its growth limit stops them."""
     settled: tuple[Settlement, ...]
     """The window's epochs under the changed policy; their digests mean nothing on chain."""
 
@@ -219,6 +239,7 @@ async def backtest(
                 f"{differences[0]}: what was finalised does not follow from the evidence here, so "
                 "a back-test would mean nothing",
                 hint=f"see where they part: commonworks audit {number}",
+                why="differs",
             )
         after = settle(source.resources, changed, facts, would, evidence.evidence)
         tally.add(facts, changed, would, before, after)
@@ -274,9 +295,11 @@ def _whole(source: Source, epoch: int, read: EpochEvidence) -> EpochEvidence:
         raise Conflict(
             f"epoch {epoch}: evidence erased by rule",
             hint="test later epochs: fewer --epochs, --from-state",
+            why="erased",
         )
     for line in (*read.faults, *read.missing):
-        raise Conflict(f"epoch {epoch}: {line}", hint="ask another gateway for its log: --log")
+        hint = "ask another gateway for its log: --log"
+        raise Conflict(f"epoch {epoch}: {line}", hint=hint, why="incomplete")
     return read
 
 
@@ -303,7 +326,7 @@ class _Tally:
         self._after: defaultdict[Where, Flow] = defaultdict(Flow)
         self._epochs: list[EpochChange] = []
         self._settled: list[Settlement] = []
-        self._refused: list[str] = []
+        self._refused: list[Refusal] = []
 
     def add(
         self, facts: Facts, changed: Policy, left: State, before: Settlement, after: Settlement
@@ -343,8 +366,8 @@ class _Tally:
             settled=tuple(self._settled),
         )
 
-    def _refusals(self, policy: Policy, left: State, settled: Settlement) -> Iterator[str]:
-        """Yield a line for each asset whose growth in an epoch the Vault's breaker would stop."""
+    def _refusals(self, policy: Policy, left: State, settled: Settlement) -> Iterator[Refusal]:
+        """Yield one for each asset whose growth in an epoch the Vault's breaker would stop."""
         grown: defaultdict[bytes, int] = defaultdict(int)
         for total in settled.payouts:
             grown[total.asset] += total.earned
@@ -355,10 +378,7 @@ class _Tally:
             key = "token_growth_max_wei" if asset == token else "currency_growth_max"
             limit = max(policy.values.get(key, 0), self._now.get(key, 0))
             if growth > limit:
-                yield (
-                    f"epoch {settled.epoch}: earnings would grow by {growth}, above {key} = "
-                    f"{limit}; the Vault would not finalise it"
-                )
+                yield Refusal(epoch=settled.epoch, key=key, growth=growth, limit=limit)
 
 
 def booked(

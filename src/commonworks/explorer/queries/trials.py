@@ -30,7 +30,9 @@ from commonworks.explorer.ports import (
     Trial,
     TrialChange,
     TrialEpoch,
+    TrialFailure,
     TrialOutcome,
+    TrialRefusal,
     TrialSetting,
     TrialState,
     TrialWanted,
@@ -39,7 +41,6 @@ from commonworks.explorer.queries import parameters
 from commonworks.explorer.queries.commands import command_line
 from commonworks.explorer.queries.governance import Found
 from commonworks.explorer.site import Site
-from commonworks.explorer.web.errors import without_places
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, party
 from commonworks.resources.base import Visibility
@@ -126,7 +127,7 @@ def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestV
     if trial.state is not TrialState.DONE or trial.outcome is None:
         return _view(
             stage,
-            explains=without_places(trial.failure or "", site.rpc),
+            explains=_why(trial.failure),
             command=line,
             done=trial.done,
             total=trial.total,
@@ -146,6 +147,41 @@ def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestV
         settings=[_setting(site, one) for one in outcome.settings],
         panels=panels,
         sealed=any(_is_sealed(site, who, one) for one in outcome.accounts),
+        refused=[_refusal(site, one) for one in outcome.refused],
+    )
+
+
+def _why(failure: TrialFailure | None) -> str:
+    """Return why there is no outcome, as the second half of a sentence."""
+    match failure:
+        case None:
+            return ""
+        case TrialFailure.TOO_LONG:
+            return gettext("it takes longer than this explorer may compute")
+        case TrialFailure.BROKE_OFF:
+            return gettext("it broke off")
+        case TrialFailure.ERASED:
+            return gettext("evidence of these epochs was erased by rule")
+        case TrialFailure.INCOMPLETE:
+            return gettext("evidence of these epochs is not all at hand")
+        case TrialFailure.DIFFERS:
+            return gettext("what became final does not follow from the evidence at hand")
+        case TrialFailure.INDEX:
+            return gettext("the index has other changes of this proposal than the chain")
+        case TrialFailure.UNAVAILABLE:
+            return gettext("the chain or a log does not answer just now")
+        case TrialFailure.IMPOSSIBLE:
+            return gettext("it cannot be computed from what is at hand")
+
+
+def _refusal(site: Site, one: TrialRefusal) -> str:
+    return gettext(
+        "The Vault would not have let epoch %(epoch)s through: earnings would have grown by "
+        "%(growth)s, more than the %(limit)s that %(key)s allows.",
+        epoch=one.epoch,
+        growth=parameters.text_of(site, one.key, one.growth),
+        limit=parameters.text_of(site, one.key, one.limit),
+        key=one.key,
     )
 
 
@@ -249,6 +285,7 @@ def _view(
     settings: Sequence[TrialSettingView] = (),
     panels: Sequence[GainPanel] = (),
     sealed: bool = False,
+    refused: Sequence[str] = (),
 ) -> BacktestView:
     return BacktestView(
         stage=stage,
@@ -263,5 +300,5 @@ def _view(
         panels=list(panels),
         sealed=sealed,
         epochs=[] if outcome is None else [_epoch(one) for one in outcome.epochs],
-        refused=[] if outcome is None else list(outcome.refused),
+        refused=list(refused),
     )

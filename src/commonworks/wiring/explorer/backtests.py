@@ -27,11 +27,14 @@ from commonworks.explorer.ports import (
     Trial,
     TrialChange,
     TrialEpoch,
+    TrialFailure,
     TrialOutcome,
+    TrialRefusal,
     TrialSetting,
     TrialState,
     TrialWanted,
 )
+from commonworks.explorer.web.i18n import gettext
 from commonworks.transport.client import HttpTransport
 from commonworks.wiring.backtest import Backtest, backtest
 from commonworks.wiring.evidence import Source, open_evidence
@@ -40,7 +43,7 @@ from commonworks.wiring.proposals import PolicyChange, policy_change
 from commonworks.wiring.session import Session, open_session
 
 FOLDER: Final = "backtests"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the files; another number reads none of the old ones."""
 
 TIME_MAX_S: Final = 900
@@ -73,7 +76,7 @@ class _Job:
     state: TrialState = TrialState.WAITING
     done: int = 0
     total: int = 0
-    failure: str | None = None
+    failure: TrialFailure | None = None
     outcome: TrialOutcome | None = None
     over_at: float = 0.0
     """When it ended, by the loop's own clock."""
@@ -129,7 +132,8 @@ class FolderBacktests:
             return found
         if sum(not job.is_over for job in self._jobs.values()) > WAITING_MAX:
             raise Unavailable(
-                "other back-tests are being computed", hint="ask again in a few minutes"
+                gettext("other back-tests are being computed"),
+                hint=gettext("ask again in a few minutes"),
             )
         key, job = self._key(wanted), _Job(wanted, total=_total(wanted))
         self._keep(key, job)
@@ -153,14 +157,13 @@ class FolderBacktests:
                 data = _encode(job.outcome)
                 await asyncio.to_thread(_write, self.folder / f"{key}.json", data)
             except TimeoutError:
-                minutes = round(self.time_max_s / 60)
-                job.failure = f"it took longer than {minutes} minutes; compute it by the command"
+                job.failure = TrialFailure.TOO_LONG
             except CommonworksError as error:
-                job.failure = str(error)
+                job.failure = failure_of(error)
             finally:
                 done = job.failure is None and job.outcome is not None
                 if not done and job.failure is None:
-                    job.failure = "it broke off"
+                    job.failure = TrialFailure.BROKE_OFF
                 job.state = TrialState.DONE if done else TrialState.FAILED
                 job.over_at = asyncio.get_running_loop().time()
 
@@ -244,9 +247,9 @@ async def _talk(
         if "outcome" in said:
             return decode_outcome(said["outcome"])
         if "failure" in said:
-            raise Conflict(said["failure"])
+            raise Conflict(said["detail"], why=TrialFailure(said["failure"]))
         progress(said["done"], said["total"])
-    raise Unavailable("the back-test broke off", hint="try again, or compute it by the command")
+    raise Unavailable("the back-test broke off", why=TrialFailure.BROKE_OFF)
 
 
 async def compute(home: Home, wanted: TrialWanted, progress: Progress) -> TrialOutcome:
@@ -294,8 +297,18 @@ async def _change(session: Session, wanted: TrialWanted) -> PolicyChange:
         raise Conflict(
             f"the index has other changes of proposal {wanted.number} than the chain",
             hint="make it anew: commonworks index rebuild",
+            why=TrialFailure.INDEX,
         )
     return change
+
+
+def failure_of(error: CommonworksError) -> TrialFailure:
+    """Return which failure of a back-test an error is: closed, so that it has words everywhere."""
+    why = error.fields.get("why")
+    if why in TrialFailure.__members__.values():
+        return TrialFailure(str(why))
+    away = isinstance(error, Unavailable)
+    return TrialFailure.UNAVAILABLE if away else TrialFailure.IMPOSSIBLE
 
 
 def _outcome(found: Backtest, wanted: TrialWanted) -> TrialOutcome:
@@ -327,7 +340,10 @@ def _outcome(found: Backtest, wanted: TrialWanted) -> TrialOutcome:
             )
             for one in found.epochs
         ),
-        refused=found.refused,
+        refused=tuple(
+            TrialRefusal(epoch=one.epoch, key=one.key, growth=one.growth, limit=one.limit)
+            for one in found.refused
+        ),
     )
 
 
@@ -363,7 +379,7 @@ def decode_outcome(plain: Mapping[str, Any]) -> TrialOutcome:
                 for one in plain["accounts"]
             ),
             epochs=tuple(TrialEpoch(**one) for one in plain["epochs"]),
-            refused=tuple(str(line) for line in plain["refused"]),
+            refused=tuple(TrialRefusal(**one) for one in plain["refused"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt(f"this is no outcome of a back-test ({error})") from error
@@ -402,7 +418,7 @@ def main() -> None:
         home = Home(path=Path(asked["home"]))
         outcome = asyncio.run(compute(home, TrialWanted(**asked["wanted"]), progress))
     except CommonworksError as error:
-        say({"failure": str(error)})
+        say({"failure": failure_of(error), "detail": str(error)})
         return
     say({"outcome": encode_outcome(outcome)})
 
