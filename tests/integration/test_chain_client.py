@@ -285,10 +285,12 @@ def test_a_whole_epoch_from_enrolment_to_claim(tmp_path: Path) -> None:
         names = [type(event).__name__ for event in events]
         assert names == [
             *["ParameterDefined"] * len(kit.plan().parameters),
+            "GuardianAppointed",
             *["GatewayRegistered", "VerifierRegistered", "Bonded", "StakeChanged", "RegistrarSet"],
             *["Enrolled", "Enrolled", "Deposited", "SpendLimitSet", "WithdrawalRequested"],
             *["ReferenceSet", "SiteAdopted", "ParameterSet"],
-            *["Anchored", "Confirmed", "Closed", "Attested", "Finalised", "Claimed"],
+            *["Anchored", "Confirmed", "Closed", "Attested", "Finalised"],
+            *["RootAccepted", "Claimed"],
         ]
         finalised = next(event for event in events if isinstance(event, said.Finalised))
         assert finalised.commitment == commitment
