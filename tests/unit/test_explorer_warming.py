@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 from commonworks.explorer.app import build_app
 from commonworks.explorer.web import i18n
 from commonworks.explorer.web.templating import ENVIRONMENT
-from commonworks.wiring.explorer.warming import warm_up, warming
+from commonworks.wiring.explorer.warming import set_aside, warm_up, warming
 from explorer_kit import make_site
 from gateway_kit import asynchronous
 
@@ -68,3 +69,13 @@ async def test_it_runs_beside_what_follows_and_ends_with_it() -> None:
     async with warming(build_app(make_site())) as task:
         assert not task.done()  # nobody waited for it
     assert task.cancelled()
+
+
+def test_what_is_there_by_then_is_not_looked_through_again() -> None:
+    before = gc.get_freeze_count()
+    try:
+        set_aside()
+        assert gc.get_freeze_count() > before + 10_000
+        assert len(gc.get_objects()) < 10_000
+    finally:
+        gc.unfreeze()
