@@ -1,14 +1,11 @@
 """Gateways and verifiers as the index has them: what they have at stake, what they did, how late.
 
-A verifier's voice in an epoch is its stake after the last block before the epoch's end, as the
-contract counts it. Only the last `EPOCHS_COUNTED` closed epochs are looked at for lists.
+Only the last `EPOCHS_COUNTED` closed epochs are looked at for lists.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import median_low
 from typing import Any, Final
 
@@ -29,6 +26,7 @@ from commonworks.explorer.models.nodes import (
 )
 from commonworks.explorer.queries import faults, parameters, stops
 from commonworks.explorer.queries.commands import command_line
+from commonworks.explorer.queries.deeds import closed_epochs, deeds_of
 from commonworks.explorer.queries.sums import chunked_sum, combined
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
@@ -141,7 +139,7 @@ def verifier(connection: Connection, site: Site, operator: bytes) -> VerifierVie
         verifier=_verifiers(connection, site, [row])[operator],
         registered_at=row.registered_at,
         registered_tx=hash_text(row.registered_tx),
-        epochs_counted=len(_epochs(connection)),
+        epochs_counted=len(closed_epochs(connection, EPOCHS_COUNTED)),
         halt_votes=stops.halt_votes_of(connection, operator),
     )
 
@@ -177,8 +175,8 @@ def duties(connection: Connection, operator: bytes, limit: int, cursor: str | No
             gettext("no verifier is registered by this account"), hint=gettext("see all: /nodes")
         )
     before = decode_cursor(cursor, int)
-    rows = _epochs(connection, limit + 1, None if before is None else before[0])
-    deeds = _deeds(connection, [operator], rows)
+    rows = closed_epochs(connection, limit + 1, None if before is None else before[0])
+    deeds = deeds_of(connection, [operator], rows)
     return page_of(rows, limit, lambda row: (row.epoch,), lambda row: deeds.duty(operator, row))
 
 
@@ -226,94 +224,12 @@ def _key(row: Anything) -> NoteKey | None:
 # --- verifiers ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deeds:
-    """What some verifiers did for some epochs."""
-
-    stakes: Mapping[bytes, Sequence[tuple[int, int]]]
-    """Verifier -> (time, stake from then on), by time."""
-    confirmed: Mapping[tuple[bytes, int], Anything]
-    attested: Mapping[tuple[bytes, int], Anything]
-    halting: Mapping[tuple[bytes, int], Anything]
-
-    def is_due(self, operator: bytes, row: Anything) -> bool:
-        """Tell whether a verifier had a voice at an epoch's end."""
-        stake = 0
-        for time, value in self.stakes.get(operator, ()):
-            if time >= row.end_s:
-                break
-            stake = value
-        return stake > 0
-
-    def duty(self, operator: bytes, row: Anything) -> Duty:
-        """Return what a verifier did for an epoch."""
-        confirmed = self.confirmed.get((operator, row.epoch))
-        attested = self.attested.get((operator, row.epoch))
-        halting = self.halting.get((operator, row.epoch))
-        final = row.finalised_at is not None
-        return Duty(
-            epoch=row.epoch,
-            ended_at=row.end_s,
-            closed_at=row.closed_at,
-            due=self.is_due(operator, row),
-            confirmed_at=None if confirmed is None else confirmed.time,
-            confirmed_tx=None if confirmed is None else hash_text(confirmed.tx),
-            attested_at=None if attested is None else attested.time,
-            attested_tx=None if attested is None else hash_text(attested.tx),
-            finalised=final,
-            agrees=attested.digest == row.digest if attested is not None and final else None,
-            halt_voted_at=None if halting is None else halting.time,
-            halt_voted_tx=None if halting is None else hash_text(halting.tx),
-        )
-
-
-def _epochs(
-    connection: Connection, limit: int = EPOCHS_COUNTED, before: int | None = None
-) -> Sequence[Anything]:
-    """Return closed epochs, the newest first."""
-    table = schema.epoch
-    columns = (table.c.epoch, table.c.end_s, table.c.closed_at, table.c.finalised_at)
-    wanted = select(*columns, table.c.digest).order_by(table.c.epoch.desc()).limit(limit)
-    if before is not None:
-        wanted = wanted.where(table.c.epoch < before)
-    return connection.execute(wanted).all()
-
-
-def _deeds(connection: Connection, operators: Sequence[bytes], epochs: Sequence[Anything]) -> Deeds:
-    """Return what verifiers did for epochs that follow each other, the newest first."""
-    stakes: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
-    diary = schema.chain_event
-    changes = (
-        select(diary.c.account, diary.c.time, diary.c.amount)
-        .where(diary.c.kind == "stake_changed", diary.c.account.in_(operators))
-        .order_by(diary.c.block, diary.c.log_index)
-    )
-    for row in connection.execute(changes):
-        stakes[row.account].append((row.time, row.amount))
-
-    def found(table: Any) -> Mapping[tuple[bytes, int], Anything]:
-        if not epochs:
-            return {}
-        wanted = select(table).where(
-            table.c.verifier.in_(operators),
-            table.c.epoch.between(epochs[-1].epoch, epochs[0].epoch),
-        )
-        return {(row.verifier, row.epoch): row for row in connection.execute(wanted)}
-
-    return Deeds(
-        stakes=stakes,
-        confirmed=found(schema.confirmation),
-        attested=found(schema.attestation),
-        halting=stops.halt_votes(connection, operators, [row.epoch for row in epochs]),
-    )
-
-
 def _verifiers(
     connection: Connection, site: Site, rows: Sequence[Anything]
 ) -> dict[bytes, VerifierBrief]:
     operators = [row.operator for row in rows]
-    epochs = _epochs(connection)
-    deeds = _deeds(connection, operators, epochs)
+    epochs = closed_epochs(connection, EPOCHS_COUNTED)
+    deeds = deeds_of(connection, operators, epochs)
     earned = _earned(connection, VERIFIERS, operators)
     minimum = parameters.current_values(connection, site, ["verifier_bond_min"])
     total = combined(connection.execute(select(*chunked_sum(schema.bond.c.stake))).one())
@@ -382,7 +298,7 @@ def _gateways(
     connection: Connection, site: Site, rows: Sequence[Anything]
 ) -> dict[bytes, GatewayBrief]:
     logs = [row.log_id for row in rows]
-    epochs = _epochs(connection)
+    epochs = closed_epochs(connection, EPOCHS_COUNTED)
     names = {f"log:{log_id.hex()}": log_id for log_id in logs}
     cursors = select(schema.cursor).where(schema.cursor.c.name.in_(list(names)))
     entries = {names[row.name]: row.value for row in connection.execute(cursors)}
