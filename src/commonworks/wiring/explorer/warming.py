@@ -20,6 +20,8 @@ from fastapi import FastAPI
 from commonworks.explorer.web.templating import ENVIRONMENT
 
 FIRST_PAGE: Final = "/"
+PAUSE_S: Final = 0.5
+"""Before anything is done: whoever waited for the explorer to answer is not held up by it."""
 
 
 @asynccontextmanager
@@ -35,6 +37,7 @@ async def warming(app: FastAPI) -> AsyncIterator[asyncio.Task[None]]:
 
 
 async def _prepare(app: FastAPI) -> None:
+    await asyncio.sleep(PAUSE_S)
     await warm_up(app)
     set_aside()
 
