@@ -232,6 +232,41 @@ def test_what_is_no_proof_is_refused(visit: Visits, address: str, text: str) -> 
     page.locator('[name="source"]').fill(text)
     page.get_by_role("button", name="Verify", exact=True).click()
     verdict(page, "fails")
+    nothing_to_try(page)
+
+
+def nothing_to_try(page: Page) -> None:
+    """What cannot be read has no fields and no steps: it is said what is wrong, and what to do."""
+    place = page.locator(VERDICT)
+    expect(place).to_contain_text("This is no proof that can be read")
+    expect(place).to_contain_text("Download the proof")
+    for what in ("Flip a byte", "Put it right", "Step by step", "Field"):
+        expect(page.get_by_text(what, exact=True)).to_be_hidden()
+
+
+def test_a_file_of_another_form_after_a_good_one_leaves_nothing_of_it(
+    visit: Visits, address: str
+) -> None:
+    source = visit().page.request.get(address + RECEIPT.replace("/proofs", "/api/v1/proofs")).json()
+    page, _ = opened(visit, address)
+
+    def paste(document: Any) -> None:
+        page.locator('[name="source"]').fill(json.dumps(document))
+        page.get_by_role("button", name="Verify", exact=True).click()
+
+    paste(source)
+    verdict(page, "told")
+    expect(page.get_by_role("button", name="Flip a byte")).to_be_visible()
+    paste({**source, "log": {**source["log"], "note_key": "0x12"}})
+    verdict(page, "fails", "form")
+    nothing_to_try(page)
+    expect(page.locator(VERDICT)).to_contain_text("log.note_key")
+    give(page, b"\xd2\x84 and so on")
+    verdict(page, "fails", "receipt_form")
+    nothing_to_try(page)
+    paste(source)
+    verdict(page, "told")
+    expect(page.get_by_text("Step by step", exact=True)).to_be_visible()
 
 
 # --- the chain, asked through a wallet ------------------------------------------------------------

@@ -294,6 +294,12 @@ _OTHERS: Final[Mapping[str, str]] = MappingProxyType(
             "The path is sound, but without the gateway's key nobody vouches for its root."
         ),
         "verdict.fails": mark("It does not hold. It fails at: {steps}."),
+        "verdict.unreadable": mark("This is no proof that can be read, so nothing was checked."),
+        "unreadable.do": mark(
+            "Take a file that “Download the proof” on a proof's page gave you, or one that the "
+            "command line wrote: proof.json, or statement.cose with its receipt. Take it whole "
+            "and unchanged; if it still cannot be read, ask for it again where you got it."
+        ),
         "verdict.unable": mark(
             "Your browser hands out its cryptography only over https or on the machine itself. "
             "Open this page that way, or run the command below."

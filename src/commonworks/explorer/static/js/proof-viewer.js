@@ -17,6 +17,8 @@ const MARKS = { ok: "✓", fail: "✗", told: "≈", skip: "–" };
 const TONES = { ok: "ok", fail: "bad", told: "wait", skip: "plain" };
 /** Steps that only compute: there is nothing yet to compare their result with. */
 const COMPUTED = new Set(["leaf", "node", "payout_words", "payout_leaf", "payout_node"]);
+/** First steps: where one fails, nothing of the file could be read, so nothing can be tried. */
+const FORMS = new Set(["form", "receipt_form"]);
 const SIGN1_BYTE = 0xd2;
 
 const page = document.querySelector("[data-proof-viewer]");
@@ -55,6 +57,11 @@ async function check() {
   }
   const result = await checkShown();
   if (mine !== run) return; // another check began meanwhile
+  const [first] = result.steps;
+  if (!shown.tampered && first?.status === "fail" && FORMS.has(first.id)) {
+    showUnreadable(first);
+    return;
+  }
   part("steps").replaceChildren(...result.steps.map(showStep));
   part("result").hidden = false;
   const names = (ids) => [...new Set(ids)].map((id) => say(`step.${id}`)).join("; ");
@@ -85,6 +92,18 @@ function showVerdict(tone, text, more = [], result = null) {
   const sign = element("span", { "aria-hidden": "true", text: `${mark} ` });
   const others = more.filter(Boolean).map((line) => element("p", { text: line }));
   verdict.replaceChildren(element("p", {}, element("strong", {}, sign, text)), ...others);
+}
+
+/** Say of a file that is no proof what is wrong with it, and what to do. There is no more to it. */
+function showUnreadable({ id, reason, where }) {
+  run += 1; // a check of the file before it may still be under way
+  shown = null;
+  part("result").hidden = true;
+  part("steps").replaceChildren();
+  part("tamper").elements.field.replaceChildren();
+  const why = say(`reason.${reason}`) + (where ? ` ${say("where", { where })}` : "");
+  const failed = { verdict: "fails", failed: [id] };
+  showVerdict("bad", say("verdict.unreadable"), [why, say("unreadable.do")], failed);
 }
 
 function showStep(step) {
@@ -152,11 +171,7 @@ function showBytes(bytes) {
     return showDocument(parseProof(new TextDecoder().decode(bytes)));
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
-    part("result").hidden = false;
-    part("steps").replaceChildren();
-    const text = say("verdict.fails", { steps: say("step.form") });
-    const failed = { verdict: "fails", failed: ["form"] };
-    return showVerdict("bad", text, [say(`reason.${error.code}`)], failed);
+    return showUnreadable({ id: "form", reason: error.code, where: error.where });
   }
 }
 
