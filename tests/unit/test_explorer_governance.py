@@ -52,9 +52,11 @@ class Trials:
     def __init__(self, trial: Trial | None = None) -> None:
         self.trial = trial
         self.asked: list[TrialWanted] = []
+        self.kept: dict[int, Trial] = {}
+        """Last epoch -> what was computed before."""
 
     async def look(self, wanted: TrialWanted) -> Trial | None:
-        return self.trial
+        return self.kept.get(wanted.last)
 
     async def start(self, wanted: TrialWanted) -> Trial:
         self.asked.append(wanted)
@@ -692,6 +694,38 @@ def test_the_stages_of_a_back_test_in_answer_and_page() -> None:
     port.trial = None  # too many wait
     assert browser.get("/api/v1/governance/1/backtest").status_code == 503
     assert 'data-stage="waiting"' in browser.get("/governance/1").text
+
+
+def test_what_was_kept_stays_while_another_epoch_is_added() -> None:
+    port = Trials(RUNNING)
+    site = make(Told(standings={1: stands(ProposalState.ACTIVE)}), backtests=port)
+    fill(site.engine, schema.proposal, proposal(1))
+    fill(site.engine, schema.epoch, epoch(0), epoch(1), epoch(2))
+    changes = (gain("verifiers", account(1), TOKEN, 10**18),)
+    port.kept[1] = Trial(
+        state=TrialState.DONE,
+        done=1,
+        total=1,
+        failure=None,
+        outcome=replace(outcome(*changes), last=1),
+    )
+    browser = client(site)
+    said = browser.get("/api/v1/governance/1/backtest").json()
+    assert (said["stage"], said["earlier"], said["last"]) == ("running", True, 1)
+    page = browser.get("/governance/1").text
+    assert "computed before and ends with epoch 1" in page
+    assert "Who would have had more or less, in CWT" in page
+    assert 'data-stage="running"' in page
+    port.trial = None  # too many wait
+    assert "computed before and ends with epoch 1" in browser.get("/governance/1").text
+    port.trial = replace(RUNNING, state=TrialState.FAILED, failure=TrialFailure.ERASED)
+    page = browser.get("/governance/1").text
+    assert "was erased by rule" in page
+    assert "computed before and ends with epoch 1" in page
+    port.trial = port.kept[1]
+    said = browser.get("/api/v1/governance/1/backtest").json()
+    assert (said["stage"], said["earlier"]) == ("done", False)
+    assert "computed before" not in browser.get("/governance/1").text
 
 
 # --- the adapter ----------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from commonworks.explorer.web import context, guard
 from commonworks.explorer.web.errors import without_places
 from commonworks.explorer.web.guard import BODY_BYTES_MAX, CSP, QUERY_BYTES_MAX, Limits
 from commonworks.explorer.web.templating import static
-from explorer_kit import Told, client, make_site
+from explorer_kit import GENESIS, Told, client, make_site
 from explorer_rows import (
     ANNA,
     SMTP_PASSWORD,
@@ -54,7 +54,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture
 def browser() -> TestClient:
-    return client(make_site())
+    return client(make_site(door=Door(now=lambda: GENESIS)))
 
 
 def limited(read: str = "1000/minute", write: str = "1000/minute", **options: Any) -> TestClient:

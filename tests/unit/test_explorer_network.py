@@ -16,6 +16,7 @@ from sqlalchemy import insert
 from commonworks.explorer.index import schema
 from commonworks.explorer.models.network import EpochStage, MapAnswer
 from commonworks.explorer.queries import network as queries
+from commonworks.explorer.sessions import Door
 from commonworks.explorer.site import Site
 from commonworks.explorer.web import templating
 from commonworks.explorer.web.counts import Counts
@@ -97,7 +98,7 @@ def test_figures_by_hand() -> None:
         statement_row(2, None),
     )  # fmt: skip
     with site.engine.connect() as connection:
-        found = queries.network(connection, site, wall_time_s=1)
+        found = queries.network(connection, site)
     figures = found.figures
     assert (figures.devices, figures.contributors) == (3, 2)
     assert (figures.epochs_closed, figures.epochs_settled) == (4, 2)
@@ -111,10 +112,16 @@ def test_figures_by_hand() -> None:
     ]  # fmt: skip
 
 
+def test_the_clock_on_the_wall_is_told_to_the_minute() -> None:
+    site = make_site(door=Door(now=lambda: GENESIS + 59))
+    with site.engine.connect() as connection:
+        assert queries.network(connection, site).wall_time == GENESIS
+
+
 def test_a_network_without_anything_has_no_share() -> None:
     site = make_site()
     with site.engine.connect() as connection:
-        found = queries.network(connection, site, wall_time_s=1)
+        found = queries.network(connection, site)
     assert found.figures.accepted_ppm is None
     assert found.newest_epochs == []
     assert found.nodes.operators == []

@@ -105,7 +105,7 @@ async def backtest(
     if asked is None:
         return trials.absent(found)
     who = await asyncio.to_thread(trials.reader, connection, site, viewer)
-    shown = trials.view(site, who, asked, await site.backtests.start(asked))
+    shown = await trials.tried(site, who, asked)
     if shown.stage in (TrialStage.WAITING, TrialStage.RUNNING):
         response.status_code = 202
         response.headers["retry-after"] = str(RETRY_AFTER_S)

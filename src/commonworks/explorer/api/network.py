@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
@@ -23,7 +22,7 @@ RESOURCE_NAME_MAX: Final = 31
 @router.get("/network")
 def read_network(site: SiteDep, connection: ConnDep) -> NetworkAnswer:
     """What this network is, in figures: resources, devices, epochs, money, nodes."""
-    return queries.network(connection, site, wall_time_s=int(time.time()))
+    return queries.network(connection, site)
 
 
 @router.get("/network/map")

@@ -269,6 +269,9 @@ class BacktestView(Model):
     first: int | None
     last: int | None
     begin: int | None = Field(description="First epoch under the changed policy.")
+    earlier: bool = Field(
+        description="What is shown ends before the epochs asked for, which have no outcome yet."
+    )
     settings: list[TrialSettingView]
     panels: list[GainPanel]
     sealed: bool = Field(description="Whether some accounts are shown together only.")

@@ -97,9 +97,9 @@ async def _trial(
         return trials.absent(found)
     who = await asyncio.to_thread(trials.reader, connection, site, viewer)
     try:
-        return trials.view(site, who, asked, await site.backtests.start(asked))
+        return await trials.tried(site, who, asked)
     except Unavailable:
-        return trials.postponed(site, asked)
+        return await trials.postponed(site, who, asked)
 
 
 async def _yours(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -24,14 +23,13 @@ CLOCKS_APART_S: Final = 90
 @router.get("/")
 def overview_page(request: Request, site: SiteDep, connection: ConnDep) -> Response:
     """Show what the network is and what happens in it."""
-    wall = int(time.time())
-    apart = abs(wall - site.clock.now()) > CLOCKS_APART_S
+    shown = network.network(connection, site)
     places = network.device_map(connection, site, limit=network.PICTURE_CELLS_MAX)
     return render(
         request,
         "network/overview.html",
-        clock_differs=apart,
-        net=network.network(connection, site, wall_time_s=wall),
+        clock_differs=abs(shown.wall_time - shown.now) > CLOCKS_APART_S,
+        net=shown,
         events=activity.events(connection, site, limit=EVENTS_SHOWN).items,
         places=places,
         picture=network.picture(places),

@@ -51,9 +51,11 @@ MAP_CELLS_MAX: Final = 2_000
 """Most cells in an answer: a network with more is shown in coarser ones."""
 PICTURE_CELLS_MAX: Final = 300
 """Most cells in the picture that a page carries for those without scripts."""
+WALL_STEP_S: Final = 60
+"""The wall clock is told to this step: what else is the same keeps its ETag as long, seconds."""
 
 
-def network(connection: Connection, site: Site, *, wall_time_s: int) -> NetworkAnswer:
+def network(connection: Connection, site: Site) -> NetworkAnswer:
     """Return what the network is and where it stands."""
     fixed = site.network
     now = site.clock.now()
@@ -65,7 +67,7 @@ def network(connection: Connection, site: Site, *, wall_time_s: int) -> NetworkA
         genesis_time=fixed.genesis_time,
         epoch_length_s=fixed.epoch_length_s,
         now=now,
-        wall_time=wall_time_s,
+        wall_time=site.door.now() // WALL_STEP_S * WALL_STEP_S,
         indexed_block=connection.scalar(select(cursor.c.value).where(cursor.c.name == "block")),
         token=_asset(site, fixed.token),
         currency=_asset(site, fixed.currency),

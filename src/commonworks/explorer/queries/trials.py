@@ -54,6 +54,9 @@ FROM_GENESIS_MAX: Final = 90
 FEW: Final = 3
 """Fewest accounts with sealed evidence that are shown together."""
 
+EARLIER_MAX: Final = 7
+"""So many epochs back an outcome is looked for that was kept while the newest is computed."""
+
 BARS_MAX: Final = 200
 """Most bars in one panel: of more accounts, those who gain and lose most."""
 
@@ -72,9 +75,13 @@ def wanted(connection: Connection, site: Site, found: Found) -> TrialWanted | No
     last = connection.scalar(newest)
     if not found.changes or last is None:
         return None
+    return _until(found.row.number, found.changes, last)
+
+
+def _until(number: int, changes: Mapping[str, int], last: int) -> TrialWanted:
     return TrialWanted(
-        number=found.row.number,
-        changes=found.changes,
+        number=number,
+        changes=changes,
         first=max(0, last + 1 - EPOCHS_SHOWN),
         last=last,
         from_state=last >= FROM_GENESIS_MAX,
@@ -116,15 +123,41 @@ def absent(found: Found) -> BacktestView:
     return _view(TrialStage.ABSENT, explains=sentence)
 
 
-def postponed(site: Site, asked: TrialWanted) -> BacktestView:
-    """Return that too many others are computed first."""
-    return _view(TrialStage.WAITING, command=command(site, asked))
+async def tried(site: Site, who: Reader, asked: TrialWanted) -> BacktestView:
+    """Return a back-test as a reader may see it; who looks first begins it.
+
+    While it is computed, or where that fails, the newest outcome that was kept of a past that ends
+    a few epochs earlier stands in its place: while a vote is open each epoch that becomes final
+    asks for another back-test, and none of them takes away what was there. Raises Unavailable when
+    too many wait.
+    """
+    trial = await site.backtests.start(asked)
+    kept = None if trial.state is TrialState.DONE else await _earlier(site, asked)
+    return view(site, who, asked, trial, kept)
 
 
-def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestView:
-    """Return a back-test as a reader may see it."""
+async def postponed(site: Site, who: Reader, asked: TrialWanted) -> BacktestView:
+    """Return that too many others are computed first, with what was kept of an earlier past."""
+    waits = Trial(state=TrialState.WAITING, done=0, total=0, failure=None, outcome=None)
+    return view(site, who, asked, waits, await _earlier(site, asked))
+
+
+async def _earlier(site: Site, asked: TrialWanted) -> TrialOutcome | None:
+    """Return the newest outcome that is at hand for a past that ends a few epochs earlier."""
+    for last in range(asked.last - 1, max(-1, asked.last - 1 - EARLIER_MAX), -1):
+        found = await site.backtests.look(_until(asked.number, asked.changes, last))
+        if found is not None and found.outcome is not None:
+            return found.outcome
+    return None
+
+
+def view(
+    site: Site, who: Reader, asked: TrialWanted, trial: Trial, kept: TrialOutcome | None = None
+) -> BacktestView:
+    """Return a back-test as a reader may see it; `kept`: shown as long as it has no outcome."""
     stage, line = TrialStage(trial.state.value), command(site, asked)
-    if trial.state is not TrialState.DONE or trial.outcome is None:
+    outcome = trial.outcome or kept
+    if outcome is None:
         return _view(
             stage,
             explains=_why(trial.failure),
@@ -132,7 +165,6 @@ def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestV
             done=trial.done,
             total=trial.total,
         )
-    outcome = trial.outcome
     panels = [
         found
         for asset in (site.network.currency, site.network.token)
@@ -140,7 +172,9 @@ def view(site: Site, who: Reader, asked: TrialWanted, trial: Trial) -> BacktestV
     ]
     return _view(
         stage,
+        explains=_why(trial.failure),
         command=line,
+        earlier=trial.outcome is None,
         done=trial.done,
         total=trial.total,
         outcome=outcome,
@@ -282,6 +316,7 @@ def _view(
     done: int = 0,
     total: int = 0,
     outcome: TrialOutcome | None = None,
+    earlier: bool = False,
     settings: Sequence[TrialSettingView] = (),
     panels: Sequence[GainPanel] = (),
     sealed: bool = False,
@@ -296,6 +331,7 @@ def _view(
         first=None if outcome is None else outcome.first,
         last=None if outcome is None else outcome.last,
         begin=None if outcome is None else outcome.begin,
+        earlier=earlier,
         settings=list(settings),
         panels=list(panels),
         sealed=sealed,
