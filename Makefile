@@ -57,7 +57,7 @@ screenshots: setup browser ## pictures of every page, from a demo network, into 
 	@$(BIN)/python scripts/screenshots.py
 
 browser:
-	@scripts/browser.sh
+	@scripts/browser.sh >/dev/null
 
 setup: $(VENV)/.dev $(VENV)/.contracts ## install everything (other targets do it themselves)
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Make sure that there is a Chromium for the browser tests; Debian's, where we may install it.
+# Print the Chromium that tests and pictures use; install Debian's where there is none and we may.
+# `--find` only looks: exit code 1 where there is none.
 set -euo pipefail
-for name in "${COMMONWORKS_CHROMIUM:-}" chromium chromium-browser; do
-  if [[ -n "$name" ]] && command -v "$name" >/dev/null 2>&1; then
+for name in "${COMMONWORKS_CHROMIUM:-}" chromium chromium-browser google-chrome; do
+  if [[ -n "$name" ]] && command -v "$name" 2>/dev/null; then
     exit 0
   fi
 done
@@ -10,7 +11,8 @@ as_root=()
 if [[ "$(id -u)" != 0 ]]; then
   as_root=(sudo -n)
 fi
-if command -v apt-get >/dev/null 2>&1 && { [[ "$(id -u)" == 0 ]] || sudo -n true 2>/dev/null; }; then
+if [[ "${1:-}" != --find ]] && command -v apt-get >/dev/null 2>&1 &&
+  { [[ "$(id -u)" == 0 ]] || sudo -n true 2>/dev/null; }; then
   echo "installing chromium for the browser tests" >&2
   said="$(mktemp)"
   trap 'rm -f "$said"' EXIT
@@ -18,6 +20,7 @@ if command -v apt-get >/dev/null 2>&1 && { [[ "$(id -u)" == 0 ]] || sudo -n true
   if "${as_root[@]}" apt-get -qq update >"$said" 2>&1 &&
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get -qq install -y --no-install-recommends "${packages[@]}" >>"$said" 2>&1; then
+    command -v chromium
     exit 0
   fi
   cat "$said" >&2

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,10 +39,11 @@ COLOURS: Final = 192
 
 def chromium() -> str:
     """Return the browser's path; exits with what to do where there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    sys.exit("no Chromium: sudo apt install chromium")
+    look = [str(ROOT / "scripts" / "browser.sh"), "--find"]
+    found = subprocess.run(look, check=False, stdout=subprocess.PIPE, text=True)
+    if found.returncode:
+        sys.exit(found.returncode)  # it has said what to do
+    return found.stdout.strip()
 
 
 @contextmanager

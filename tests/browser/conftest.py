@@ -5,9 +5,7 @@ Everything here runs in one worker (group "browser"): one network, one browser, 
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -36,10 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def find_chromium() -> str:
     """Return the browser's path; without one these tests fail, they do not pass unseen."""
-    names = (os.environ.get("COMMONWORKS_CHROMIUM", ""), "chromium", "chromium-browser")
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    assert found is not None, "the browser tests need Chromium: sudo apt install chromium"
-    return found
+    look = [Path(__file__).parents[2] / "scripts" / "browser.sh", "--find"]
+    found = subprocess.run(look, check=False, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,6 @@ NUMBER = re.compile(r"[+-]?\d[\d.,]*")
 CODE = re.compile(
     r"[a-z]+([._][a-z]+)+|0x[0-9a-fA-F…]+|https?://\S+|\b\w+\.json\b|%\(\w+\)s|/[a-z]+\b|[`“”]"
 )
-    r"[a-z]+([._][a-z]+)+|0x[0-9a-fA-F…]+|https?://\S+|\b\w+\.json\b|%\(\w+\)s|/[a-z]+\b|[`“”]"
-)
 """Keys of parameters, hashes, addresses."""
 CHOICES = re.compile(r"'[^']*'|\baccepted, rejected, waiting\b")
 """What the reader wrote, and what can be written in an address."""
@@ -188,3 +186,18 @@ def test_scripts_write_in_the_pages_language(shown: Shown, visit: Callable[..., 
         assert not left, f"{path}: {left}"
         wrong = [text for text in said["de"] if ENGLISH_NUMBER.search(text)]
         assert not wrong, f"{path}: {wrong}"
+
+
+def test_an_amount_is_filled_in_as_the_language_writes_it(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    account = Home(path=shown.home).account("farm-1").address
+    page = visit(locale="de-DE").page
+    page.goto(f"{shown.url}/accounts/{account}?lang=de")
+    button = page.locator("[data-fill][data-units]").first
+    units, decimals = (button.get_attribute(f"data-{name}") for name in ("units", "decimals"))
+    whole, rest = divmod(int(units or 0), 10 ** int(decimals or 0))
+    button.dispatch_event("click")
+    places = str(rest).rjust(int(decimals or 0), "0").rstrip("0")
+    filled = page.locator(f"#{button.get_attribute('data-fill')}").input_value()
+    assert filled == (f"{whole},{places}" if places else str(whole))

@@ -1,7 +1,11 @@
 // The page of an account: "all" beside an amount, what a sale would bring, printing.
 
-const LANGUAGE = document.documentElement.lang || "en";
+import { LANGUAGE } from "./app.js";
+
 const PAUSE_MS = 350;
+
+const POINT = new Intl.NumberFormat(LANGUAGE).formatToParts(0.5)
+  .find((part) => part.type === "decimal").value;
 
 /** Return smallest units (digits) as whole ones, exactly. */
 function whole(units, decimals) {
@@ -21,7 +25,7 @@ function smallest(text, decimals) {
 for (const button of document.querySelectorAll("[data-fill]")) {
   button.addEventListener("click", () => {
     const field = document.getElementById(button.dataset.fill);
-    field.value = whole(button.dataset.units, Number(button.dataset.decimals));
+    field.value = whole(button.dataset.units, Number(button.dataset.decimals)).replace(".", POINT);
     field.dispatchEvent(new Event("input", { bubbles: true }));
     field.focus();
   });

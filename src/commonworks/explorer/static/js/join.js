@@ -83,8 +83,8 @@ async function picking(frame) {
   } else if (others.length) {
     shown.fitBounds(latLngBounds(others.flatMap(points)).pad(0.5));
   }
-  graticule(shown, lines);
-  shown.on("moveend zoomend resize", () => graticule(shown, lines));
+  graticule(shown, lines, text.compass);
+  shown.on("moveend zoomend resize", () => graticule(shown, lines, text.compass));
   shown.on("click", async ({ latlng }) => {
     const at = latlng.wrap();
     const found = await cellAt(at.lat, at.lng, step);

@@ -4,13 +4,14 @@ import {
   control, featureGroup, latLngBounds, layerGroup, map as makeMap, polygon,
 } from "../vendor/leaflet/leaflet-src.esm.js";
 
+import { LANGUAGE } from "./app.js";
 import { graticule } from "./graticule.js";
 
 const SHADES = [1, 3, 10, 100];
 const ZOOM_MAX = 14;
 const ZOOM_MAX_AT = 7; // resolution of the cells that this is close enough for
 const ZOOM_PER_RESOLUTION = 1.4;
-const NUMBER = new Intl.NumberFormat(document.documentElement.lang || "en");
+const NUMBER = new Intl.NumberFormat(LANGUAGE);
 
 function range(item) {
   if (item.minimum === item.maximum) return NUMBER.format(item.minimum);
@@ -75,8 +76,8 @@ async function draw(frame) {
   shown.fitBounds(latLngBounds(cells.getBounds()).pad(0.12));
   const lines = layerGroup().addTo(shown);
   cells.addTo(shown);
-  graticule(shown, lines);
-  shown.on("moveend zoomend resize", () => graticule(shown, lines));
+  graticule(shown, lines, text.compass);
+  shown.on("moveend zoomend resize", () => graticule(shown, lines, text.compass));
 }
 
 for (const frame of document.querySelectorAll("[data-map]")) draw(frame);
