@@ -16,7 +16,7 @@ from commonworks.explorer.api.activity import frames
 from commonworks.explorer.events_in_words import KINDS, SENTENCES, describe, names_of
 from commonworks.explorer.index import schema
 from commonworks.explorer.index.feed_chain import kind_of
-from commonworks.explorer.queries.activity import Wanted, events
+from commonworks.explorer.queries.activity import ROWS_MAX, Wanted, diary, events
 from commonworks.explorer.site import Site
 from commonworks.explorer.web import stream
 from commonworks.explorer.web.stream import CLIENT_LISTENERS_MAX, QUEUE_MAX, Broadcast
@@ -467,3 +467,96 @@ def test_the_route_streams_until_the_reader_goes_and_refuses_when_full(
     assert site.broadcast.listeners == 0
     monkeypatch.setattr(stream, "CLIENT_LISTENERS_MAX", 0)
     assert run(ask("too many"))[0]["status"] == 503
+
+
+# --- runs of anchors ------------------------------------------------------------------------------
+
+GATES = (digest(71), digest(72))
+
+
+def anchor_row(block: int, gate: int = 0) -> dict[str, Any]:
+    """Return the row of an anchor: a log as large as its block's number times 7."""
+    return event_row(
+        block, kind="anchored", time=block, log_id=GATES[gate], detail={"size": 7 * block}
+    )
+
+
+def lines(
+    site: Site, wanted: Wanted | None = None, limit: int = 50, cursor: str | None = None
+) -> Any:
+    """Return a page of lines."""
+    with site.engine.connect() as connection:
+        return diary(connection, site, wanted or Wanted(), limit=limit, cursor=cursor)
+
+
+def words(line: Any) -> str:
+    """Return what a line says."""
+    return "".join(part.text for part in line.parts)
+
+
+def test_anchors_of_one_gateway_with_nothing_between_are_one_line(site: Site) -> None:
+    fill(
+        site.engine, schema.chain_event,
+        anchor_row(1), anchor_row(2), event_row(3, account=ANNA, asset=TOKEN, amount=1),
+        anchor_row(4), anchor_row(5, 1), anchor_row(6), anchor_row(7, 1), anchor_row(264),
+    )  # fmt: skip
+    page = lines(site)
+    assert [(one.block, one.count) for one in page.items] == [(264, 3), (7, 2), (3, 1), (2, 2)]
+    assert words(page.items[0]).endswith(
+        "anchored its log on chain 3 times, up to 1,848 statements."
+    )
+    assert page.items[0].time == 264
+    assert page.next is None
+    text = client(site).get("/activity").text
+    assert text.count("its log on chain") == 3
+    assert 'data-key="264-0" data-count="3"' in text
+    # the API tells each of them
+    assert len(client(site).get("/api/v1/activity").json()["items"]) == 8
+
+
+def test_a_run_leads_to_each_of_its_anchors(site: Site) -> None:
+    fill(site.engine, schema.chain_event, *(anchor_row(n) for n in range(1, 6)))
+    fill(site.engine, schema.chain_event, event_row(6, account=ANNA), anchor_row(7))
+    [_, _, run] = lines(site).items
+    assert run.count == 5
+    page = client(site).get(run.each).text
+    assert [f'data-key="{n}-0"' in page for n in range(1, 8)] == [True] * 5 + [False] * 2
+    assert "times" not in page.partition("<main")[2].partition("</main>")[0]
+
+
+def test_an_only_kind_that_is_asked_for_is_not_folded(site: Site) -> None:
+    fill(site.engine, schema.chain_event, *(anchor_row(n) for n in range(1, 6)))
+    page = lines(site, Wanted(kind="anchored"))
+    assert [(one.block, one.count) for one in page.items] == [(n, 1) for n in (5, 4, 3, 2, 1)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+def test_lines_of_all_pages_hold_each_event_once(site: Site, limit: int) -> None:
+    """More anchors than one page reads, two gateways in turn, other events between."""
+    rows = [
+        event_row(n, account=ANNA) if n % 97 == 0 else anchor_row(n, n % 2)
+        for n in range(1, 2 * ROWS_MAX + 50)
+    ]
+    fill(site.engine, schema.chain_event, *rows)
+    seen: list[int] = []
+    tops, cursor = [], None
+    while True:
+        page = lines(site, limit=limit, cursor=cursor)
+        assert 0 < len(page.items) <= limit
+        seen += [one.count for one in page.items]
+        tops += [one.block for one in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert sum(seen) == len(rows)
+    assert len(set(tops)) == len(tops)
+    others = [row["block"] for row in rows if row["kind"] != "anchored"]
+    assert sorted(set(tops) & set(others)) == others
+
+
+def test_the_overview_is_not_full_of_anchors(site: Site) -> None:
+    fill(site.engine, schema.chain_event, event_row(1, account=ANNA, asset=TOKEN, amount=1))
+    fill(site.engine, schema.chain_event, *(anchor_row(n) for n in range(2, 60)))
+    text = client(site).get("/").text
+    assert "anchored its log on chain 58 times" in text
+    assert 'data-key="1-0"' in text

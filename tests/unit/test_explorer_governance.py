@@ -698,9 +698,10 @@ def test_the_stages_of_a_back_test_in_answer_and_page() -> None:
 
 def test_what_was_kept_stays_while_another_epoch_is_added() -> None:
     port = Trials(RUNNING)
-    site = make(Told(standings={1: stands(ProposalState.ACTIVE)}), backtests=port)
+    told = Told(standings={1: stands(ProposalState.ACTIVE)})
+    site = make(told, backtests=port, clock=FixedClock(GENESIS + 40 * DAY))
     fill(site.engine, schema.proposal, proposal(1))
-    fill(site.engine, schema.epoch, epoch(0), epoch(1), epoch(2))
+    fill(site.engine, schema.epoch, *(epoch(n) for n in range(4)))
     changes = (gain("verifiers", account(1), TOKEN, 10**18),)
     port.kept[1] = Trial(
         state=TrialState.DONE,

@@ -86,6 +86,10 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "parameter_defined": mark("The parameter %(parameter)s began with the value %(value)s."),
         "parameter_set": mark("The parameter %(parameter)s is %(value)s from epoch %(from)s on."),
         "anchored": mark("Gateway %(gateway)s anchored its log on chain: %(size)s statements."),
+        "anchored.run": mark(
+            "Gateway %(gateway)s anchored its log on chain %(count)s times, up to %(size)s "
+            "statements."
+        ),
         "confirmed": mark(
             "Verifier %(verifier)s confirmed that it holds the evidence of epoch %(epoch)s."
         ),
@@ -164,6 +168,9 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Event kind -> its heading."""
 
+RUNS: Final[Mapping[str, str]] = MappingProxyType({"anchored": "anchored.run"})
+"""Kind that comes again and again -> the sentence of many in a row, by one gateway."""
+
 _UNKNOWN: Final = mark("The contracts recorded: %(kind)s.")
 _NOTHING: Final = Part(text="–")
 
@@ -174,14 +181,15 @@ def kind_words(kind: str) -> str:
     return gettext(known) if known is not None else kind.replace("_", " ")[:TEXT_MAX]
 
 
-def describe(site: Site, row: Row[Any], names: Names = NOBODY_KNOWN) -> Sentence:
+def describe(site: Site, row: Row[Any], names: Names = NOBODY_KNOWN, *, times: int = 1) -> Sentence:
     """Return what happened as a sentence.
 
     Inputs: a row of `chain_event`; `names` as `names_of` gives them, or nothing: then things stand
-    with their numbers. Never raises for what the chain may hold.
+    with their numbers. `times`: how often, where it is the newest of a run that is told as one (the
+    kinds of `RUNS`). Never raises for what the chain may hold.
     """
-    detail = _detail(row.detail)
-    template = SENTENCES.get(_variant(row, detail))
+    detail = {**_detail(row.detail), "count": times}
+    template = SENTENCES.get(RUNS[row.kind] if times > 1 else _variant(row, detail))
     text = gettext(template if template is not None else _UNKNOWN)
     scene = _Scene(site=site, row=row, detail=detail, names=names)
     pieces = _PLACE.split(text)
@@ -366,6 +374,10 @@ def _size(scene: _Scene) -> Part:
     return Part(text=number(_whole(scene, "size")))
 
 
+def _count(scene: _Scene) -> Part:
+    return Part(text=number(_whole(scene, "count")))
+
+
 def _parameter(scene: _Scene) -> Part:
     key = word_text(scene.detail.get("key", "–"))
     known = key in scene.site.parameters
@@ -408,6 +420,7 @@ _PARTS: Final[Mapping[str, Callable[[_Scene], Part]]] = MappingProxyType(
         "until": _moment("until"),
         "claimable_at": _moment("claimable_at"),
         "size": _size,
+        "count": _count,
         "parameter": _parameter,
         "value": _value,
         "kind": _kind,

@@ -25,7 +25,7 @@ from commonworks.explorer.queries.account_statement import (
     month_of,
     month_statement,
 )
-from commonworks.explorer.queries.activity import Wanted, events
+from commonworks.explorer.queries.activity import Wanted, diary
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.context import ConnDep, SiteDep, ViewerDep
 from commonworks.explorer.web.i18n import gettext, language
@@ -98,7 +98,7 @@ def _lists(site: Site, connection: Connection, account: bytes) -> dict[str, Any]
         "movements": history.movements(connection, site, account, **few),
         "devices": history.devices_of(connection, site, account, **few),
         "votes": history.votes_cast(connection, account, **few),
-        "diary": events(connection, site, Wanted(account=account), **few),
+        "diary": diary(connection, site, Wanted(account=account), **few),
     }
 
 

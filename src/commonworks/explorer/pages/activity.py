@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from commonworks.errors import InvalidInput
 from commonworks.explorer.events_in_words import KINDS, kind_words
-from commonworks.explorer.queries.activity import Wanted, events
+from commonworks.explorer.queries.activity import Wanted, diary
 from commonworks.explorer.web.context import ConnDep, SiteDep
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import NUMBER_MAX, address_bytes
@@ -41,7 +41,7 @@ def activity_page(
         account=address_bytes(kept["account"]) if kept["account"] else None,
         epoch=_number(kept["epoch"]),
     )
-    page = events(connection, site, wanted, limit=LIMIT_DEFAULT, cursor=cursor)
+    page = diary(connection, site, wanted, limit=LIMIT_DEFAULT, cursor=cursor)
     return render(
         request,
         "activity/activity.html",

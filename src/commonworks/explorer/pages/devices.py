@@ -103,7 +103,7 @@ def device_page(
         recent=statements.list_statements(
             connection, site, statements.Wanted(device=device), limit=RECENT
         ),
-        diary=activity.events(connection, site, activity.Wanted(device=device), limit=RECENT),
+        diary=activity.diary(connection, site, activity.Wanted(device=device), limit=RECENT),
     )
 
 

@@ -30,7 +30,7 @@ def overview_page(request: Request, site: SiteDep, connection: ConnDep) -> Respo
         "network/overview.html",
         clock_differs=abs(shown.wall_time - shown.now) > CLOCKS_APART_S,
         net=shown,
-        events=activity.events(connection, site, limit=EVENTS_SHOWN).items,
+        events=activity.diary(connection, site, limit=EVENTS_SHOWN).items,
         places=places,
         picture=network.picture(places),
         cells=network.heaviest(places, CELLS_SHOWN),

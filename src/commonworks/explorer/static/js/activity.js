@@ -3,7 +3,6 @@
 import { localTimes } from "./app.js";
 import { live } from "./live.js";
 
-const SHOWN_MAX = 200;
 const PAUSE_BETWEEN_MS = 2000;
 
 /** Call `work` soon, at most once in a while, however often it is asked for. */
@@ -32,17 +31,26 @@ export async function pageNow() {
   }
 }
 
-/** Put entries of `fresh` that `feed` lacks on top of it; keep it as long as it was. */
+/**
+ * Make `feed` what `fresh` is. Entries that are the same stay where they are, so that nothing is
+ * read out twice and nobody loses the place; a run that grew takes its own place on top.
+ */
 export function grow(feed, fresh) {
-  const known = new Set([...feed.children].map((entry) => entry.dataset.key));
-  const news = [...fresh.children].filter((entry) => !known.has(entry.dataset.key));
-  const length = Math.min(Math.max(feed.children.length, fresh.children.length), SHOWN_MAX);
-  for (const entry of news.reverse()) {
+  const known = new Map([...feed.children].map((entry) => [entry.dataset.key, entry]));
+  const entries = [...fresh.children].map((entry) => {
+    const old = known.get(entry.dataset.key);
+    if (old && old.dataset.count === entry.dataset.count) return old;
     const own = document.importNode(entry, true);
-    own.classList.add("fresh");
-    feed.prepend(own);
+    if (!old) own.classList.add("fresh");
+    return own;
+  });
+  const kept = new Set(entries);
+  for (const entry of [...feed.children]) if (!kept.has(entry)) entry.remove();
+  let place = feed.firstElementChild;
+  for (const entry of entries) {
+    if (entry === place) place = place.nextElementSibling;
+    else feed.insertBefore(entry, place);
   }
-  while (feed.children.length > length) feed.lastElementChild.remove();
   localTimes(feed);
 }
 
@@ -89,4 +97,10 @@ export function follow(kinds, also = () => {}) {
   for (const kind of [...kinds, "resync"]) live(kind, refresh);
 }
 
-if (!document.querySelector("[data-fresh]")) follow(["event"]);
+/** What fell off the end of the list is on its next page. */
+function renewPager(page) {
+  const [old, made] = [document, page].map((one) => one.querySelector(".pager"));
+  if (old && made && !old.contains(document.activeElement)) old.replaceWith(made);
+}
+
+if (!document.querySelector("[data-fresh]")) follow(["event"], renewPager);
