@@ -34,8 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def find_chromium() -> str:
     """Return the browser's path; without one these tests fail, they do not pass unseen."""
-    look = [Path(__file__).parents[2] / "scripts" / "browser.sh", "--find"]
-    found = subprocess.run(look, check=False, capture_output=True, text=True)
+    look = str(Path(__file__).parents[2] / "scripts" / "browser.sh")
+    found = subprocess.run([look, "--find"], check=False, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     return found.stdout.strip()
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from commonworks.errors import InvalidInput
 from commonworks.explorer.events_in_words import KINDS, kind_words
+from commonworks.explorer.pages.fields import Text, address_field, number_field
 from commonworks.explorer.queries.activity import Wanted, diary
 from commonworks.explorer.web.context import ConnDep, SiteDep
-from commonworks.explorer.web.i18n import gettext
-from commonworks.explorer.web.model import NUMBER_MAX, address_bytes
 from commonworks.explorer.web.pagination import LIMIT_DEFAULT, CursorQuery
 from commonworks.explorer.web.templating import render
 
 router = APIRouter()
-
-Text = Annotated[str, Query(max_length=80)]
 
 
 @router.get("/activity")
@@ -37,9 +31,9 @@ def activity_page(
     kept = {name: text.strip() for name, text in given.items()}
     wanted = Wanted(
         kind=kept["kind"] or None,
-        device=_number(kept["device"]),
-        account=address_bytes(kept["account"]) if kept["account"] else None,
-        epoch=_number(kept["epoch"]),
+        device=number_field(kept["device"]),
+        account=address_field(kept["account"]),
+        epoch=number_field(kept["epoch"]),
     )
     page = diary(connection, site, wanted, limit=LIMIT_DEFAULT, cursor=cursor)
     return render(
@@ -51,15 +45,3 @@ def activity_page(
         first=cursor is None,
         kinds=sorted(((one, kind_words(one)) for one in KINDS), key=lambda pair: pair[1].lower()),
     )
-
-
-def _number(text: str) -> int | None:
-    plain = text.removeprefix("#")
-    if not plain:
-        return None
-    if not (plain.isascii() and plain.isdecimal()) or int(plain) > NUMBER_MAX:
-        raise InvalidInput(
-            gettext("%(text)s is no number", text=repr(text)),
-            hint=gettext("write digits, or leave the field empty"),
-        )
-    return int(plain)
