@@ -277,6 +277,7 @@ def test_what_the_vault_holds(browser: TestClient, told: kit.Told) -> None:
         ("claim", "token"): "16",
         ("deposit", "currency"): "21",
         ("withdraw", "currency"): "880",
+        ("limit", "currency"): None,
         ("sell", "token"): "9",
         ("delegate", None): None,
     }

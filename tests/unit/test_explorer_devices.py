@@ -228,6 +228,39 @@ def test_a_device_that_may_spend_asks_for_a_deposit_once_nothing_is_left(
     assert get(web, "/devices/2")["advice"] == []
 
 
+def test_what_a_device_may_spend_is_said_and_set_on_its_page(site: Site, web: TestClient) -> None:
+    assert get(web, "/devices/2")["spend_limit"] == "0"
+    assert "lets it spend nothing" in web.get("/devices/2").text
+    fill(
+        site.engine, schema.spend_limit,
+        {"account": BOB, "device": 2, "limit": 2_500_000},
+        {"account": ADA, "device": 2, "limit": 7},
+    )  # fmt: skip
+    found = get(web, "/devices/2")
+    assert found["spend_limit"] == "2500000"  # its owner's limit alone counts
+    assert found["limit_command"].startswith("commonworks limit ")
+    assert " AMOUNT --account " in found["limit_command"]
+    page = web.get("/devices/2").text
+    assert "spend up to 2.50 tEUR in an epoch" in page
+    assert page.count('data-action="limit"') == 1
+    assert f'data-own="{found["owner"]["address"]}"' in page
+
+
+@pytest.mark.parametrize("why", ["exit", "retired"])
+def test_no_limit_is_offered_where_none_would_count(site: Site, web: TestClient, why: str) -> None:
+    if why == "retired":
+        with site.engine.begin() as connection:
+            own = schema.device.c.device == 2
+            connection.execute(update(schema.device).where(own).values(owner=bytes(20)))
+    else:
+        fill(site.engine, schema.chain_event, {
+            "block": 900, "log_index": 0, "time": GENESIS, "tx": digest(9), "kind": "exit_entered",
+            "detail": "{}",
+        })  # fmt: skip
+    assert get(web, "/devices/2")["limit_command"] is None
+    assert 'data-action="limit"' not in web.get("/devices/2").text
+
+
 def test_public_parts_of_the_earnings(web: TestClient) -> None:
     found = get(web, "/devices/2")
     assert [(one["account"]["address"].lower(), one["epochs"], one["amount_wei"])

@@ -31,6 +31,7 @@ from commonworks.explorer.ports import (
 )
 from commonworks.explorer.queries import governance, parameters, sums, trials
 from commonworks.explorer.site import Site
+from commonworks.explorer.web.model import address_text
 from commonworks.explorer.web.plain_text import one_line, paragraphs, web_address
 from commonworks.ports import ProposalState
 from commonworks.units import DAY_S
@@ -513,6 +514,33 @@ def test_a_parameter_with_its_history_and_what_waits() -> None:
     page = client(site).get("/parameters/grace_s").text
     assert "data-chart" in page
     assert f"/transactions/0x{digest(0x401).hex()}" in page
+
+
+def test_the_command_says_that_a_value_is_the_chain_s_number_and_shows_one() -> None:
+    site = make(labels={TREASURY: "treasury"})
+    browser = client(site)
+    answer = browser.get("/api/v1/parameters/grace_s").json()
+    assert "--set grace_s=VALUE " in answer["command"]
+    value = answer["parameter"]["value"]
+    assert f"--set grace_s={value['value']} " in answer["example"]
+    page = browser.get("/parameters/grace_s").text
+    assert "VALUE is the whole number that is kept on chain" in page
+    assert f"Now it is {value['value']}, which means {value['text']}." in page
+    assert f"--set grace_s={value['value']} " in page
+    key = next(key for key, one in site.parameters.items() if one.unit == "address")
+    number = int.from_bytes(TREASURY, "big")
+    fill(site.engine, schema.parameter_change, change(key, 1, number, site, from_epoch=0))
+    assert (
+        f"--set {key}={address_text(TREASURY)} "
+        in (browser.get(f"/api/v1/parameters/{key}").json()["example"])
+    )
+    page = browser.get(f"/parameters/{key}").text
+    assert "VALUE is an account" in page
+    assert "whole number" not in page
+    unknown = change("strange", 0, 3, site, from_epoch=99)
+    fill(site.engine, schema.parameter_change, unknown)
+    assert browser.get("/api/v1/parameters/strange").json()["example"] is None
+    assert "Now it is" not in browser.get("/parameters/strange").text
 
 
 def test_a_parameter_that_this_release_does_not_know() -> None:

@@ -76,6 +76,8 @@ class ActKind(StrEnum):
     WITHDRAW = "withdraw"
     EXIT = "exit"
     """Take everything out by the Vault's exit, where that is open."""
+    LIMIT = "limit"
+    """Say what a device of the account may spend in an epoch."""
     SELL = "sell"
     DELEGATE = "delegate"
     RECALL = "recall"

@@ -166,5 +166,11 @@ class DeviceDetail(Model):
     reasons: list[DeviceReason] = Field(description="Over the same epochs as the history.")
     payments: int = Field(description="Payments for this device so far, whoever may see them.")
     rewards: list[RewardTotal] = Field(description="Its payees' rewards from this resource.")
+    spend_limit: Amount = Field(
+        description="What its owner lets it spend in an epoch, smallest unit of the currency."
+    )
+    limit_command: str | None = Field(
+        description="Command that sets this limit; null where no limit counts any more."
+    )
     private: bool = Field(description="Quantities and payments are for those concerned.")
     yours: bool = Field(description="The reader signed in as its owner.")

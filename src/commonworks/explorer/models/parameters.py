@@ -55,4 +55,9 @@ class ParameterView(Model):
     parameter: ParameterBrief
     epoch: int = Field(description="The epoch that is now.")
     history: Page[ParameterChange] = Field(description="Newest first.")
-    command: str = Field(description="Command that proposes another value.")
+    command: str = Field(
+        description="Command that proposes another value: VALUE as the chain keeps it."
+    )
+    example: str | None = Field(
+        description="The same with the value in force; null before there is one."
+    )

@@ -190,15 +190,16 @@ def account_detail(
     ]
     held_up = _stops(connection, site, books)
     exiting = any(one.kind is StopKind.EXIT for one in held_up)
+    owned = _count(connection, device.c.owner == account)
     return AccountDetail(
         account=party(site, account),
         books=books,
         wallet=_wallet(site, now),
         claimable_epoch=None if now.claimable is None else now.claimable.epoch,
-        devices=_count(connection, device.c.owner == account),
+        devices=owned,
         payee_of=_count(connection, payee.c.account == account),
         votes_cast=_count(connection, vote.c.voter == account),
-        acts=_acts(site, account, books, now, exiting=exiting),
+        acts=_acts(site, account, books, now, exiting=exiting, owned=owned),
         stops=held_up,
         yours=viewer == account,
     )
@@ -324,11 +325,18 @@ def _wallet(site: Site, now: ChainNow) -> WalletBalances | None:
 
 
 def _acts(
-    site: Site, account: bytes, books: Sequence[Books], now: ChainNow, *, exiting: bool
+    site: Site,
+    account: bytes,
+    books: Sequence[Books],
+    now: ChainNow,
+    *,
+    exiting: bool,
+    owned: int,
 ) -> list[ActView]:
-    """Return what makes sense: nothing is offered that could only fail.
+    """Return what makes sense: nothing is offered that could only fail. `owned`: its devices.
 
-    Once the exit is open it pays everything at once, and the Vault takes nothing any more.
+    Once the exit is open it pays everything at once, the Vault takes nothing any more, and no
+    device spends.
     """
     name = site.labels.get(account) or address_text(account)
     acts: list[ActView] = []
@@ -356,6 +364,9 @@ def _acts(
     back = ("withdraw", "AMOUNT", "--account", name)
     if not exiting:
         add(ActKind.WITHDRAW, money.asset, int(money.unspent), *back)
+    if owned and held is not None and not exiting:
+        line = command_line(site, "limit", "DEVICE", "AMOUNT", "--account", name)
+        acts.append(ActView(act=ActKind.LIMIT, asset=AssetName.CURRENCY, most=None, command=line))
     if held is not None and site.contracts.router is not None and now.sale is not None:
         add(ActKind.SELL, AssetName.TOKEN, held.token, "token", "sell", "AMOUNT", "--as", name)
     return acts + ([] if held is None else _votes(site, account, name, held))

@@ -222,14 +222,29 @@ def _unbound(site: Site, row: Row[Any], name: str) -> Advice:
     )
 
 
-def _penniless(connection: Connection, site: Site, row: Row[Any]) -> bool:
-    """Tell whether the owner lets it spend, and nothing of the owner's deposit is left."""
-    allowed = connection.execute(
+def allowed(connection: Connection, row: Row[Any]) -> int:
+    """Return what a device's owner lets it spend in an epoch, smallest unit of the currency."""
+    found = connection.scalar(
         select(spend_limit.c.limit).where(
             spend_limit.c.account == row.owner, spend_limit.c.device == row.device
         )
-    ).scalar_one_or_none()
-    if not allowed:
+    )
+    return int(found or 0)
+
+
+def limit_command(site: Site, row: Row[Any]) -> str:
+    """Return the command line that sets what a device may spend in an epoch."""
+    name = plain_name(site.device_labels.get(row.thumbprint))
+    return command_line(site, "limit", name, "AMOUNT", "--account", _owner(site, row))
+
+
+def _owner(site: Site, row: Row[Any]) -> str:
+    return plain_name(site.labels.get(row.owner, "0x" + row.owner.hex()))
+
+
+def _penniless(connection: Connection, site: Site, row: Row[Any]) -> bool:
+    """Tell whether the owner lets it spend, and nothing of the owner's deposit is left."""
+    if not allowed(connection, row):
         return False
     currency = site.network.currency
     paid_in = connection.execute(
@@ -249,13 +264,12 @@ def _penniless(connection: Connection, site: Site, row: Row[Any]) -> bool:
 
 
 def _deposit(site: Site, row: Row[Any]) -> Advice:
-    owner = plain_name(site.labels.get(row.owner, "0x" + row.owner.hex()))
     return Advice(
         code="deposit",
         title=gettext("Pay into the Vault"),
         text=gettext(
             "It may spend, and nothing of its owner's deposit is left: what it needs is not bought."
         ),
-        command=command_line(site, "deposit", "50", "--account", owner),
+        command=command_line(site, "deposit", "50", "--account", _owner(site, row)),
         link=f"/accounts/0x{row.owner.hex()}",
     )

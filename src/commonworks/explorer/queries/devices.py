@@ -32,7 +32,7 @@ from commonworks.explorer.models.devices import (
     RewardTotal,
 )
 from commonworks.explorer.models.statements import ReasonText
-from commonworks.explorer.queries import device_status, parameters
+from commonworks.explorer.queries import device_status, parameters, stops
 from commonworks.explorer.queries.privacy import is_public, may_see
 from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
@@ -213,6 +213,7 @@ def get_device(
     finest = parameters.map_resolution(connection, site)
     status = device_status.status_of(row, settled, history, reasons)
     payments = select(func.count()).where(payment.c.device == number)
+    spends = any(row.owner) and stops.exit_since(connection) is None
     return DeviceDetail(
         device=device_ref(site, number, row.thumbprint, row.resource),
         resource_title=None if resource is None else gettext(resource.title),
@@ -237,6 +238,8 @@ def get_device(
         reasons=reasons,
         payments=connection.execute(payments).scalar_one(),
         rewards=_rewards(connection, site, row, [share.account.address for share in shares], first),
+        spend_limit=amount_text(device_status.allowed(connection, row)),
+        limit_command=device_status.limit_command(site, row) if spends else None,
         private=not is_public(site, row.resource),
         yours=viewer is not None and viewer == row.owner,
     )

@@ -202,10 +202,23 @@ def parameter(
         parameter=brief,
         epoch=epoch,
         history=page_of(rows, limit, lambda r: (r.number,), lambda r: _change(site, brief.unit, r)),
-        command=command_line(
-            site, "proposal", "new", "--title", "TITLE", "--set", f"{key}=VALUE", "--as", "ACCOUNT"
-        ),
+        command=_proposing(site, key, "VALUE"),
+        example=None
+        if brief.value is None
+        else _proposing(site, key, _written(brief.unit, brief.value)),
     )
+
+
+def _written(unit: str, value: ParameterValue) -> str:
+    """Return a value as commands take it: whole numbers, but accounts and hashes as themselves."""
+    if value.account is not None:
+        return value.account.address
+    return value.text if unit == "hash" else value.value
+
+
+def _proposing(site: Site, key: str, value: str) -> str:
+    setting = ("--set", f"{key}={value}")
+    return command_line(site, "proposal", "new", "--title", "TITLE", *setting, "--as", "ACCOUNT")
 
 
 def current_values(
