@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import h3  # type: ignore[import-untyped, unused-ignore]
 import pytest
 
 from commonworks.explorer.index import schema
@@ -153,6 +154,47 @@ def test_three_is_an_epoch_and_a_proposal(site: Site) -> None:
 def test_the_only_hit_is_certain(site: Site, query: str, page: str | None) -> None:
     certain = found(site, query).certain
     assert (certain or "").lower() == (page or "").lower()
+
+
+HASHES = {"digest": "d16e57", "evidence_hash": "e71d", "payout_root": "9a40"}
+
+
+@pytest.mark.parametrize("column", HASHES)
+def test_an_epoch_is_found_by_what_it_was_fixed_with(site: Site, column: str) -> None:
+    start = HASHES[column]
+    value = bytes.fromhex(start.ljust(64, "3"))
+    fill(site.engine, schema.epoch, {**epoch_row(20), column: value})
+    fill(site.engine, schema.epoch, epoch_row(21))
+    for query in (start, f"0x{start}", value.hex()):
+        answer = found(site, query)
+        assert pages(answer) == {Found.EPOCH: ["/epochs/20"]}
+        assert answer.certain == "/epochs/20"
+    assert "hash is" in answer.groups[0].hits[0].detail or column != "evidence_hash"
+    assert not found(site, start + "4").groups
+
+
+def test_epochs_with_the_same_payout_root_are_all_found(site: Site) -> None:
+    same = {"payout_root": bytes.fromhex("9a40" * 16)}
+    fill(site.engine, schema.epoch, *({**epoch_row(n), **same} for n in (30, 31)))
+    answer = found(site, "9a40" * 16)
+    assert pages(answer) == {Found.EPOCH: ["/epochs/31", "/epochs/30"]}
+    assert answer.certain is None
+
+
+def test_a_map_cell_leads_to_its_devices_no_finer_than_the_map(site: Site) -> None:
+    exact = h3.latlng_to_cell(48.2, 16.37, 10)
+    shown, around = h3.cell_to_parent(exact, 7), h3.cell_to_parent(exact, 5)
+    fill(site.engine, schema.device, device_row(77, cell=exact))
+    for query in (exact, exact.upper(), shown):
+        assert found(site, query).certain == f"/devices?cell={shown}"
+    assert found(site, around).certain == f"/devices?cell={around}"
+    assert "finest" in found(site, exact).groups[0].hits[0].detail
+    page = client(site).get("/search", params={"q": exact}, follow_redirects=True)
+    assert "/devices/77" in page.text
+    assert exact not in page.text
+    empty = h3.latlng_to_cell(-30.0, 100.0, 7)
+    assert not found(site, empty).groups
+    assert not found(site, shown[:-1]).groups
 
 
 def test_a_statement_in_two_logs_is_one_hit_and_eight_digits_are_needed(site: Site) -> None:

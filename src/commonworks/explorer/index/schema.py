@@ -196,8 +196,7 @@ span: Final = Table(
 epoch: Final = Table(
     "epoch",
     metadata,
-    # One row from the moment it is closed. Columns from `finalised_at` on come with finality,
-    # those from `statements` on with the settlement that has the finalised digest.
+    # From its close on; from `finalised_at` on with finality, from `statements` on once settled.
     Column("epoch", BigInteger, primary_key=True),
     Column("start_s", BigInteger, nullable=False),
     Column("end_s", BigInteger, nullable=False),
@@ -224,6 +223,7 @@ epoch: Final = Table(
     Column("unminted_wei", Amount),
     Column("paid_micro", Amount),
     Column("leaves", Integer),  # leaves of the payout tree
+    *(Index(f"ix_epoch_{one}", one) for one in ("digest", "evidence_hash", "payout_root")),
 )
 
 evidence_range: Final = Table(

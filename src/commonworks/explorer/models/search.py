@@ -23,6 +23,7 @@ class Found(StrEnum):
     PARAMETER = "parameter"
     RESOURCE = "resource"
     REASON = "reason"
+    CELL = "cell"
 
 
 class Hit(Model):

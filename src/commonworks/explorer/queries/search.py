@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
+import h3  # type: ignore[import-untyped]
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
+from commonworks.explorer import cells
 from commonworks.explorer.index.schema import (
     chain_event,
     device,
@@ -25,8 +28,9 @@ from commonworks.explorer.index.schema import (
     verifier,
 )
 from commonworks.explorer.models.search import Found, Group, Hit, SearchAnswer
+from commonworks.explorer.queries import devices, parameters
 from commonworks.explorer.site import Site
-from commonworks.explorer.web.i18n import gettext
+from commonworks.explorer.web.i18n import gettext, mark
 from commonworks.explorer.web.model import NUMBER_MAX, address_text, hash_text
 from commonworks.explorer.web.templating import moment, short
 from commonworks.explorer.web.words import reason_words
@@ -44,6 +48,8 @@ IDENTITY_HEX_MIN: Final = 8
 """The same for statements, of which there are most, and for what reads as a number."""
 ADDRESS_HEX: Final = 40
 HASH_HEX: Final = 64
+CELL_HEX: Final = 15
+"""Digits of a map cell; there is no beginning of one: the cells around it begin otherwise."""
 
 _HEX: Final = re.compile(r"(0x)?([0-9a-f]{1,64})")
 _NUMBER: Final = re.compile(r"#?([0-9]{1,78})")
@@ -233,7 +239,41 @@ def _accounts(connection: Connection, site: Site, asked: _Query) -> list[Hit]:
     ]
 
 
-def _epochs(connection: Connection, _site: Site, asked: _Query) -> list[Hit]:
+_EPOCH_HASHES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "digest": mark("its digest is %(hash)s"),
+        "evidence_hash": mark("its evidence hash is %(hash)s"),
+        "payout_root": mark("its payout root is %(hash)s"),
+    }
+)
+"""Column of an epoch that people have from elsewhere -> what is said of a hit."""
+
+
+def _epochs(connection: Connection, site: Site, asked: _Query) -> list[Hit]:
+    return [*_epochs_by_number(connection, site, asked), *_epochs_by_hash(connection, asked)]
+
+
+def _epochs_by_hash(connection: Connection, asked: _Query) -> list[Hit]:
+    """Return epochs by the beginning of a hash; a payout root can be that of several."""
+    bounds = None if asked.hex is None else _range(asked.hex, 32)
+    if bounds is None:
+        return []
+    found: dict[int, Hit] = {}
+    for name, words in _EPOCH_HASHES.items():
+        column = epoch.c[name]
+        query = select(epoch.c.epoch, column).where(column.between(*bounds))
+        for number, value in connection.execute(query.order_by(column).limit(HITS_MAX + 1)):
+            hit = Hit(
+                title=gettext("Epoch %(number)s", number=number),
+                detail=gettext(words, hash=short(hash_text(value))),
+                href=f"/epochs/{number}",
+                exact=value.hex() == asked.hex,
+            )
+            found.setdefault(number, hit)
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
+def _epochs_by_number(connection: Connection, _site: Site, asked: _Query) -> list[Hit]:
     if asked.number is None or asked.number > NUMBER_MAX:
         return []
     query = select(epoch.c.epoch, epoch.c.start_s).where(epoch.c.epoch == asked.number)
@@ -376,6 +416,27 @@ def _reasons(_connection: Connection, site: Site, asked: _Query) -> list[Hit]:
     ][: HITS_MAX + 1]
 
 
+def _cells(connection: Connection, site: Site, asked: _Query) -> list[Hit]:
+    """Return a map cell with devices in it; of one finer than the map shows, what is around it."""
+    if asked.hex is None or len(asked.hex) != CELL_HEX or not h3.is_valid_cell(asked.hex):
+        return []
+    finest = parameters.map_resolution(connection, site)
+    cell = cells.coarse(asked.hex, finest)
+    if not devices.list_devices(connection, site, limit=1, cell=cell).items:
+        return []
+    whole = cell == asked.hex
+    return [
+        Hit(
+            title=gettext("Map cell %(cell)s", cell=cell),
+            detail=gettext("the devices in it")
+            if whole
+            else gettext("the finest around what was asked for that the map shows"),
+            href=f"/devices?cell={cell}",
+            exact=whole,
+        )
+    ]
+
+
 _FINDERS: Final[Sequence[tuple[Found, Callable[[Connection, Site, _Query], list[Hit]]]]] = (
     (Found.DEVICE, _devices),
     (Found.ACCOUNT, _accounts),
@@ -388,4 +449,5 @@ _FINDERS: Final[Sequence[tuple[Found, Callable[[Connection, Site, _Query], list[
     (Found.PARAMETER, _parameters),
     (Found.RESOURCE, _resources),
     (Found.REASON, _reasons),
+    (Found.CELL, _cells),
 )
