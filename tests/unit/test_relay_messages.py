@@ -67,7 +67,8 @@ def test_the_list_of_kinds_is_whole() -> None:
     assert set(KINDS.values()) == set(typing.get_args(Message))
     assert sorted(KINDS) == [
         "ballot", "claim", "create_account", "delegation", "deposit", "enrol", "enrol_batch",
-        "execute", "finish_recovery", "share_transfer", "spend_limit", "start_recovery", "withdrawal",
+        "execute", "finish_recovery", "share_transfer", "spend_limit", "start_recovery",
+        "withdrawal",
     ]  # fmt: skip
     for kind in KINDS.values():
         assert all(item.default is MISSING for item in fields(kind)), "nothing is optional"

@@ -103,9 +103,7 @@ class NetworkAnswer(Model):
     genesis_time: Time
     epoch_length_s: int
     now: Time
-    wall_time: int = Field(
-        description="The explorer's own clock, Unix seconds of the whole minute."
-    )
+    wall_time: int = Field(description="The explorer's own clock, to the minute.")
     indexed_block: int | None = Field(description="Newest block in the index.")
     token: AssetInfo
     currency: AssetInfo
