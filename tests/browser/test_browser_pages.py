@@ -95,6 +95,28 @@ def test_every_page(shown: Shown, visit: Callable[..., Visit], name: str, look: 
     assert not serious, "\n".join(serious)
 
 
+BEYOND = """() => [...document.querySelectorAll("main *")].filter((one) => {
+  for (let box = one; box; box = box.parentElement) {
+    if (box !== one && getComputedStyle(box).overflowX !== "visible") return false;
+  }
+  return one.scrollWidth > one.clientWidth + 1 || one.getBoundingClientRect().right > innerWidth;
+}).map((one) => one.outerHTML.slice(0, 160)).slice(-5)"""
+"""What stands beyond the edge of the window, innermost last."""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+def test_large_letters_fit_a_phone(shown: Shown, visit: Callable[..., Visit], locale: str) -> None:
+    """Letters twice as large (WCAG 1.4.4), words as long as German has them: no page is wider."""
+    page = visit(viewport=NARROW, locale=locale).page
+    wide = {}
+    for name in PAGES:
+        page.goto(shown.url + places(shown.url)[name])
+        page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide[name] = page.evaluate(BEYOND)
+    assert wide == {}, "beyond the edge"
+
+
 def axe(opened: Visit) -> list[str]:
     """Return what axe-core calls serious or critical."""
     page = opened.page

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from browsing import NARROW, Shown, Visit
+from browsing import Shown, Visit
 from playwright.sync_api import Page, expect
 from wallet import Wallet
 
@@ -145,15 +145,6 @@ def test_paper_is_white_whatever_the_reader_chose(
     assert page.evaluate(paper) != "#ffffff"
     page.emulate_media(media="print")
     assert page.evaluate(paper) == "#ffffff"
-
-
-def test_large_letters_fit_a_phone(shown: Shown, visit: Callable[..., Visit]) -> None:
-    page = visit(viewport=NARROW).page
-    for path in ("/", "/epochs/1", "/resources/energy"):
-        page.goto(shown.url + path)
-        page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
-        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"{path}: {wide} pixels too wide"
 
 
 def test_reading_works_without_scripts(shown: Shown, visit: Callable[..., Visit]) -> None:

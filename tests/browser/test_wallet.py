@@ -110,6 +110,64 @@ def test_claim_and_sell(visit: Callable[..., Visit], shown: Shown) -> None:
     assert int(held["currency"]) > int(before["claimable"])
 
 
+def test_what_a_device_may_spend_is_set_on_both_pages(
+    visit: Callable[..., Visit], shown: Shown
+) -> None:
+    rows = get(shown, "/devices?limit=200")["items"]
+    own = next(one for one in rows if one["owner"]["label"] and one["device"]["label"])
+    number, owner = own["device"]["device"], own["owner"]
+    wallet = wallet_of(shown, owner["label"])
+
+    def limit() -> str:
+        found: str = get(shown, f"/devices/{number}")["spend_limit"]
+        return found
+
+    page = visit().page
+    wallet.inject(page)
+    page.goto(f"{shown.url}/devices/{number}")
+    card = page.locator("#limit")
+    expect(card.locator(".command code")).to_contain_text(
+        f"limit {own['device']['label']} AMOUNT --account {owner['label']}"
+    )
+    card.get_by_label("Limit for one epoch, in tEUR").fill("3.25")
+    card.get_by_role("button", name="Set the limit").click()
+    expect(dialog(page)).to_contain_text("3.25 tEUR")
+    agree(page)
+    finish(page)
+    expect(page.locator("#limit")).to_contain_text("up to 3.25 tEUR in an epoch", timeout=SLOW_MS)
+    assert limit() == "3250000"
+
+    page.goto(f"{shown.url}/accounts/{owner['address']}")
+    card = page.locator("#limit-currency")
+    expect(card.locator(".command code")).to_contain_text(
+        f"limit DEVICE AMOUNT --account {owner['label']}"
+    )
+    card.get_by_label("Device").select_option(str(number))
+    card.get_by_label("Limit for one epoch, in tEUR").fill("0")
+    card.get_by_role("button", name="Set the limit").click()
+    agree(page)
+    finish(page)
+    page.goto(f"{shown.url}/devices/{number}")
+    expect(page.locator("#limit")).to_contain_text("lets it spend nothing", timeout=SLOW_MS)
+    assert limit() == "0"
+    assert len(wallet.sent) == 2
+
+
+def test_a_stranger_s_wallet_sets_no_limit(visit: Callable[..., Visit], shown: Shown) -> None:
+    first, second = farms(shown, 2)
+    address = wallet_of(shown, first).account.address
+    own = get(shown, f"/devices?owner={address}&limit=1")["items"][0]["device"]["device"]
+    wallet = wallet_of(shown, second)
+    page = visit().page
+    wallet.inject(page)
+    page.goto(f"{shown.url}/devices/{own}")
+    card = page.locator("#limit")
+    card.get_by_label("Limit for one epoch, in tEUR").fill("1")
+    card.get_by_role("button", name="Set the limit").click()
+    expect(card).to_contain_text("Choose that account there")
+    assert not wallet.sent
+
+
 def test_votes_are_lent_and_taken_back(visit: Callable[..., Visit], shown: Shown) -> None:
     wallet, name = wallet_of(shown, "verifier-1"), farms(shown, 1)[0]
     own, other = wallet.account.address, wallet_of(shown, name).account.address
