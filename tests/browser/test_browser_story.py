@@ -105,6 +105,59 @@ def test_what_happens_is_shown_live(shown: Shown, visit: Callable[..., Visit]) -
     expect(feed).to_contain_text("house-3 claimed", timeout=SLOW_MS)
 
 
+def test_a_run_grows_in_its_place(shown: Shown, visit: Callable[..., Visit]) -> None:
+    """New anchors make the newest line longer; lines that are the same are not read out again."""
+    page = visit().page
+    page.goto(f"{shown.url}/activity")
+    found = page.evaluate("""async () => {
+      const { grow } = await import(document.querySelector('script[src*="activity.js"]').src);
+      const list = (...entries) => {
+        const made = document.createElement("ol");
+        for (const [key, count] of entries) {
+          const entry = document.createElement("li");
+          Object.assign(entry.dataset, { key, count });
+          made.append(entry);
+        }
+        return made;
+      };
+      const told = (feed) => [...feed.children].map((entry) =>
+        [entry.dataset.key, entry.dataset.count, entry.classList.contains("fresh"),
+          entry.dataset.old ?? ""].join(" "));
+      const feed = list(["9-0", 3], ["5-0", 1], ["4-0", 2], ["1-0", 1]);
+      for (const entry of feed.children) entry.dataset.old = "kept";
+      const seen = [];
+      grow(feed, list(["10-0", 4], ["5-0", 1], ["4-0", 2], ["1-0", 1]));
+      seen.push(told(feed));
+      grow(feed, list(["12-0", 1], ["11-0", 5], ["5-0", 1], ["4-0", 1]));
+      seen.push(told(feed));
+      grow(feed, list(["12-0", 1], ["11-0", 5], ["5-0", 1], ["4-0", 1]));
+      seen.push(told(feed));
+      return seen;
+    }""")
+    grown = ["12-0 1 true ", "11-0 5 true ", "5-0 1 false kept", "4-0 1 false "]
+    assert found == [
+        ["10-0 4 true ", "5-0 1 false kept", "4-0 2 false kept", "1-0 1 false kept"],
+        grown,
+        grown,
+    ]
+
+
+def test_anchors_in_a_row_are_one_line_that_opens(
+    shown: Shown, visit: Callable[..., Visit]
+) -> None:
+    page = visit().page
+    page.goto(f"{shown.url}/activity")
+    line = page.locator(".feed li").filter(has_text=re.compile(r"anchored its log .* times")).first
+    count = int(line.get_attribute("data-count") or 0)
+    newest = line.get_attribute("data-key")
+    assert count > 1
+    line.get_by_role("link", name="Show each of them").click()
+    each = page.locator(".feed li")
+    expect(each.first).to_have_attribute("data-key", newest or "")
+    assert each.count() >= count
+    expect(page.get_by_text(re.compile("anchored its log .* times"))).to_have_count(0)
+
+
 def test_a_page_says_when_it_may_be_old_and_recovers(
     shown: Shown, visit: Callable[..., Visit]
 ) -> None:
