@@ -23,7 +23,7 @@ from commonworks.policy import KERNEL_PARAMETERS as PARAMETERS
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = (
     ROOT / "src" / "commonworks" / "explorer",
-    ROOT / "src" / "commonworks" / "wiring" / "explorer",
+    ROOT / "src" / "commonworks" / "wiring",
 )
 """Where pages and their words are made."""
 

@@ -7,6 +7,7 @@ its own arguments, environment, folder, standard streams and exit code.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import multiprocessing
@@ -22,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from commonworks.wiring.home import PASSPHRASE_VARIABLE
+from commonworks.wiring.home import PASSPHRASE_VARIABLE, Home
+from commonworks.wiring.session import open_session
 
 PROGRAM: Final = Path(sys.executable).with_name("commonworks")
 """The installed command."""
@@ -217,3 +219,14 @@ def installed(*arguments: object, variables: Mapping[str, str] | None = None) ->
     """Run the installed command to its end."""
     with running(*arguments, variables=variables) as held:
         return held.wait()
+
+
+def pass_time(home: Path, seconds: int) -> None:
+    """Let time pass on a demo's chain, as nobody is there to let it pass."""
+
+    async def move() -> None:
+        async with open_session(Home(path=home)) as session:
+            session.clock.set(session.clock.now() + seconds)  # type: ignore[union-attr]
+            await session.pass_time()
+
+    asyncio.run(move())

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Done, commonworks
-
-from commonworks.wiring.home import Home
-from commonworks.wiring.session import open_session
+from command_line import Done, commonworks, pass_time
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
 CHARGE = "energy.grid_charge"
 DEARER = 90_000
-
-
-def pass_time(home: Path, seconds: int) -> None:
-    """Let time pass on a demo's chain, as nobody is there to let it pass."""
-
-    async def move() -> None:
-        async with open_session(Home(path=home)) as session:
-            session.clock.set(session.clock.now() + seconds)  # type: ignore[union-attr]
-            await session.pass_time()
-
-    asyncio.run(move())
 
 
 def propose(home: Path, *options: object) -> Done:

@@ -16,7 +16,14 @@ from typing import Any, Final, ParamSpec
 import click
 
 from commonworks.cli import INTERRUPTED
-from commonworks.errors import CODES, CommonworksError, InvalidInput, Unavailable, exit_code
+from commonworks.errors import (
+    CODES,
+    CommonworksError,
+    Conflict,
+    InvalidInput,
+    Unavailable,
+    exit_code,
+)
 from commonworks.resources.base import Table
 from commonworks.wiring.home import Home
 from commonworks.wiring.words import amount as amount  # noqa: PLC0414 - commands take it from here
@@ -191,10 +198,11 @@ def run(group: click.Group) -> int:
     try:
         result = group.main(standalone_mode=False)
     except CommonworksError as error:
-        say(f"commonworks: {error.message}")
-        if error.hint:
-            say(f"  {error.hint}")
-        return exit_code(error)
+        told = _in_plain_words(error)
+        say(f"commonworks: {told.message}")
+        if told.hint:
+            say(f"  {told.hint}")
+        return exit_code(told)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -243,3 +251,13 @@ def exactly(value: int, decimals: int) -> str:
         return shown
     head, _, tail = shown.partition(".")
     return f"{head}.{tail.rstrip('0').ljust(CENT_DIGITS, '0')}"
+
+
+def _in_plain_words(error: CommonworksError) -> CommonworksError:
+    """Return what a contract refuses as people understand it; any other error as it is."""
+    if not isinstance(error, Conflict) or "refusal" not in error.fields:
+        return error
+    # Loaded where a contract refused: no other command waits for it.
+    from commonworks.wiring.refusals import in_plain_words  # noqa: PLC0415
+
+    return in_plain_words(error)

@@ -38,9 +38,9 @@ from commonworks.model import Network
 from commonworks.ports import Clock
 from commonworks.units import WEI_DECIMALS
 from commonworks.wiring.explorer.claimable import ClaimablePayouts
-from commonworks.wiring.explorer.refusals import in_plain_words
 from commonworks.wiring.explorer.spelling import Speller
 from commonworks.wiring.explorer.wishes import Wish
+from commonworks.wiring.refusals import in_plain_words
 
 RAW_BYTES_MAX: Final = 60_000
 """Longest signed transaction that is passed on; an enrolment of many devices fits."""

@@ -10,6 +10,7 @@ from commonworks.chain.government import in_words
 from commonworks.chain.uniswap import explained
 from commonworks.errors import Conflict, Unavailable
 from commonworks.explorer.web.i18n import gettext, mark
+from commonworks.explorer.web.templating import moment
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -64,7 +65,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             mark("The Vault's exit is shut: the network goes on."),
             mark("Claim what was earned, and ask deposit back."),
         ),
-        "ExitTooEarly": (mark("Not enough time has passed since an epoch became final."), ""),
+        "ExitTooEarly": (
+            mark("Not enough time has passed since an epoch became final."),
+            mark("The exit can be opened from %(opensAt)s on."),
+        ),
         "NothingToExit": (mark("The account has nothing left in the Vault in this asset."), ""),
         "LeafNeeded": (
             mark("The account has no leaf in the last payout tree, though it deposited before."),
@@ -76,7 +80,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "Panic": (mark("The contract refuses these numbers."), mark("Take smaller amounts.")),
     }
 )
-"""Name of a contract's error -> what it means, and what to do."""
+"""Name of a contract's error -> what it means, and what to do; `%(…)s` is one of its times."""
+
+_TIMES: Final = ("opensAt",)
+"""Arguments of contracts' errors that are Unix seconds."""
 
 
 def in_plain_words(error: Conflict) -> Conflict | Unavailable:
@@ -89,6 +96,12 @@ def in_plain_words(error: Conflict) -> Conflict | Unavailable:
     if known is not None:
         message, hint = known
         own = f"{gettext(message)} [{name}]"
-        return Conflict(own, hint=gettext(hint) if hint else "", **error.fields)
+        return Conflict(own, hint=gettext(hint, **_times(error)) if hint else "", **error.fields)
     swap = explained(error)
     return swap if swap is not error else in_words(error)
+
+
+def _times(error: Conflict) -> dict[str, str]:
+    arguments = error.fields.get("arguments")
+    given = arguments if isinstance(arguments, Mapping) else {}
+    return {name: moment(int(given[name])) for name in _TIMES if name in given}
