@@ -28,9 +28,8 @@ def books(home: Path, name: str, asset: int) -> dict[str, int]:
 
 def due(home: Path, name: str, asset: int) -> int:
     """Return what is the account's by the payout tree of the last final epoch."""
-    address = (
-        commonworks("account", "show", name, "--home", home, "--json").ok().document["address"]
-    )
+    at = ("--home", home, "--json")
+    address = commonworks("account", "show", name, *at).ok().document["address"]
     currency = json.loads((home / "network.json").read_text())["chain"]["currency"]
     payouts = commonworks("epoch", "show", 1, *at).ok().document["payouts"]
     (leaf,) = (
