@@ -71,7 +71,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         ),
     ):
         subprocess.run(commonworks(*words), check=True, capture_output=True)
-    command = commonworks(*street, "--days", "2", "--explorer-port", "0")
+    # all tests are one reader to it, and read faster than a person
+    served = ("--explorer-port", "0", "--requests-per-minute", "1000000")
+    command = commonworks(*street, "--days", "2", *served)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield _addresses(process, home)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ import click
 
 from commonworks.chain.accounts import address_text, list_accounts
 from commonworks.chain.embedded import LABEL
-from commonworks.cli.explorer import explorer_options, exploring
+from commonworks.cli.explorer import Shown, explorer_options, exploring
 from commonworks.cli.shell import (
     Bar,
     amount,
@@ -93,8 +93,7 @@ async def demo(
     profile: str,
     honest: bool,
     serve: bool,
-    show: bool,
-    explorer_port: int | None,
+    shown: Shown,
     as_json: bool,
 ) -> None:
     """Let a street run its own network: real data, real contracts, cheaters included.
@@ -113,16 +112,8 @@ async def demo(
         cheaters=not honest,
         profile=Profile(profile),
     )
-    shown = Shown(explorer=show and serve, port=explorer_port)
+    shown = replace(shown, explorer=shown.explorer and serve)
     await play(home, settings, speed=speed, serve=serve, as_json=as_json, shown=shown)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """Whether and where a demo is shown in a browser."""
-
-    explorer: bool
-    port: int | None
 
 
 def fresh_folder() -> Path:
@@ -140,7 +131,7 @@ async def play(
         running = await stack.enter_async_context(opened)
         url = None
         if shown.explorer:
-            site = exploring(running.session, port=shown.port)
+            site = exploring(running.session, shown.service)
             url = await stack.enter_async_context(site)
             say(f"  watch it in a browser: {url}")
         _introduce(running)

@@ -12,8 +12,8 @@ import click
 from commonworks.chain.accounts import address_bytes
 from commonworks.chain.embedded import LABEL
 from commonworks.chain.manifest import EPOCH_LENGTH_MIN_S
-from commonworks.cli.demo import Shown, play
-from commonworks.cli.explorer import explorer_options, exploring
+from commonworks.cli.demo import play
+from commonworks.cli.explorer import Shown, explorer_options, exploring
 from commonworks.cli.shell import (
     Bar,
     amount,
@@ -194,30 +194,29 @@ def _overrides(settings: tuple[str, ...], home: Home) -> dict[str, int]:
 @explorer_options
 @home_option
 @asynchronous
-async def up(*, speed: float, show: bool, explorer_port: int | None, home: Home) -> None:
+async def up(*, speed: float, shown: Shown, home: Home) -> None:
     """Run the network of a folder: chain, gateway, verifier, explorer. Ctrl-C stops it all.
 
     Nothing is lost by stopping it. A demo goes on where it was.
     """
     if home.is_demo():
         known = DemoSettings.read(home.demo_settings())
-        shown_at = Shown(explorer=show, port=explorer_port)
-        await play(home, known, speed=speed, serve=True, as_json=False, shown=shown_at)
+        await play(home, known, speed=speed, serve=True, as_json=False, shown=shown)
         return
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session(home, say))
         nodes = await stack.enter_async_context(run_nodes(session))
         label = f" ({LABEL})" if session.embedded is not None else ""
         say(f"{session.manifest.name}: chain {session.endpoints[0]}{label}")
-        if show:
-            url = await stack.enter_async_context(exploring(session, port=explorer_port))
+        if shown.explorer:
+            url = await stack.enter_async_context(exploring(session, shown.service))
             say(f"explorer {url}")
         say(f"gateway {nodes.gateway_url}   Ctrl-C stops it; nothing is lost.")
-        shown = len(nodes.verifier.view.finalised)
+        told = len(nodes.verifier.view.finalised)
 
         async def tell() -> None:
-            nonlocal shown
-            shown = await _tell_epochs(nodes, shown)
+            nonlocal told
+            told = await _tell_epochs(nodes, told)
 
         await keep_running(nodes, lambda line: say(f"  {line}"), tell)
 
