@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,12 @@ def demo() -> Iterator[str]:
             *("--description", "The wires age; the charge pays for new ones."),
             *("--as", "verifier-1", "--home", f"{folder}/street"),
         )
-        command = commonworks(*street, "--days", "2", "--explorer-port", "0")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        # as readers elsewhere see it: without the folders of this machine
+        served = ("--explorer-port", str(port), "--reached-at", f"http://127.0.0.1:{port}")
+        command = commonworks(*street, "--days", "2", *served)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             try:
                 url = _url(process)

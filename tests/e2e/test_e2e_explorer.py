@@ -408,6 +408,10 @@ def test_where_people_reach_it_is_what_a_wallet_signs_for(copy: Copy) -> None:
             assert f"URI: {origin}" in message
         for origin in ("https://elsewhere.example", url):
             assert to_sign(url, origin)[0] in (401, 403)
+        until(lambda: settled(url) == 2, "two epochs were read")
+        page = read(url, "/epochs/1")[1]
+        assert f"commonworks audit 1 --home home/{place.name}" in page
+        assert str(place.parent) not in page, "where it lies here is nothing to readers elsewhere"
     refused = commonworks("explorer", "--reached-at", "ftp://x", "--home", place)
     assert "ftp://x" in refused.refused(2)
 

@@ -49,6 +49,7 @@ from commonworks.events import (
     SiteAdopted,
 )
 from commonworks.policy import KERNEL_PARAMETERS
+from commonworks.stops import GuardianAppointed
 from commonworks.units import DAY_S
 
 KEY = PrivateKey.from_seed(Algorithm.EDDSA, sha256(b"registrar")).public
@@ -193,7 +194,9 @@ def test_every_kind_of_decision_is_carried_out(tmp_path: Path) -> None:
         assert await ada.balance(rig.at.token, treasury) == 4
         events = await rig.client().events(rig.at.genesis_block, await _head(rig))
         said = [e for e in events if e.at.tx == found.executed_tx]
-        kinds = [ParameterSet, ParameterDefined, RegistrarSet, ReferenceSet, SiteAdopted]
+        kinds = [
+        ParameterSet, ParameterDefined, RegistrarSet, ReferenceSet, SiteAdopted, GuardianAppointed,
+    ]  # fmt: skip
         assert [type(event) for event in said] == kinds
 
     run(scenario, tmp_path)

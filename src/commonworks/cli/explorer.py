@@ -12,13 +12,16 @@ from urllib.parse import urlsplit
 
 import click
 
-from commonworks.cli.shell import asynchronous, home_option, program, program_anywhere, say
+from commonworks.cli.shell import asynchronous, home_option, program_anywhere, say
 from commonworks.errors import InvalidInput
 from commonworks.wiring.home import Home
 from commonworks.wiring.session import Session, open_session
 
 PORT: Final = click.IntRange(0, 65_535)
 REQUESTS: Final = click.IntRange(1, 1_000_000)
+
+PROGRAM: Final = "commonworks"
+"""The command as readers elsewhere have it: where it lies here is nothing to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +151,7 @@ async def exploring(session: Session, service: Service) -> AsyncIterator[str]:
         names=session.manifest.demo if service.names is None else service.names,
         reader=service.reader,
         public_rpc=service.public_rpc,
-        command=program() if service.hosts else program_anywhere(),
+        command=PROGRAM if service.hosts else program_anywhere(),
     )
     async with run_explorer(session, place, lambda line: say(f"  {line}")) as url:
         yield url

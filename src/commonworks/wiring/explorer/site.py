@@ -100,7 +100,7 @@ def site_for(
         parameters=known_parameters(session),
         clock=session.clock,
         command=command,
-        home=str(session.home.path if hosts else session.home.path.absolute()),
+        home=_told_as(session.home.path) if hosts else str(session.home.path.absolute()),
         labels={**accounts, **named_contracts(session.home)},
         device_labels=devices,
         rpc=public_rpc or (session.endpoints if _has_own_chain(session) else ()),
@@ -112,6 +112,11 @@ def site_for(
         hosts=hosts,
         secret=_secret(session.home),
     )
+
+
+def _told_as(home: Path) -> str:
+    """Return a folder as readers elsewhere are told of it: none of where it lies here."""
+    return str(Path("home") / home.name) if home.is_absolute() else str(home)
 
 
 def _has_own_chain(session: Session) -> bool:
