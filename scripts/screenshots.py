@@ -69,7 +69,7 @@ def demo() -> Iterator[str]:
                 url = _url(process)
                 votes = ("--as", "farm-1", "--reason", "Safer lines for all of us.")
                 run_to_end("proposal", "vote", "1", "for", *votes, "--home", f"{folder}/street")
-                while get(f"{url}/api/v1/governance/1/backtest")["state"] in ("waiting", "running"):
+                while get(f"{url}/api/v1/governance/1/backtest")["stage"] in ("waiting", "running"):
                     time.sleep(1)
                 yield url
             finally:

@@ -17,6 +17,8 @@ import pytest
 from browsing import WIDE, Shown, Visit
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from foreground import heed_ctrl_c
+
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-quic",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -25,6 +27,7 @@ SEED = 7
 ADDRESSES = re.compile(r"chain (?P<chain>http://\S+)|^explorer (?P<explorer>http://\S+)")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests in one worker."""
     for item in items:
@@ -74,7 +77,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     # all tests are one reader to it, and read faster than a person
     served = ("--explorer-port", "0", "--requests-per-minute", "1000000")
     command = commonworks(*street, "--days", "2", *served)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
+    ) as process:
         try:
             yield _addresses(process, home)
         finally:

@@ -82,9 +82,10 @@ def names_of(shown: Shown) -> frozenset[str]:
     accounts = [row["account"]["label"] for row in get(shown, "/accounts?limit=200")["items"]]
     devices = [row["device"]["label"] for row in get(shown, "/devices?limit=200")["items"]]
     home = Home(path=shown.home)
+    reasons = [vote["reason"] for vote in get(shown, "/governance/1/votes")["items"]]
     found = [
         get(shown, "/network")["name"], proposal["proposal"]["title"], proposal["body"],
-        *accounts, *devices, *(name for name, _ in home.accounts_here()),
+        *reasons, *accounts, *devices, *(name for name, _ in home.accounts_here()),
     ]  # fmt: skip
     return frozenset(filter(None, found))
 

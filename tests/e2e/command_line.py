@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from commonworks.wiring.home import PASSPHRASE_VARIABLE, Home
 from commonworks.wiring.session import open_session
+from foreground import heed_ctrl_c
 
 PROGRAM: Final = Path(sys.executable).with_name("commonworks")
 """The installed command."""
@@ -188,11 +189,6 @@ class Running:
         return Done(code=self.process.returncode, out=self.out, err=self.err)
 
 
-def _heed_ctrl_c() -> None:
-    """Undo what a shell does to the jobs that it runs in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextlib.contextmanager
 def running(*arguments: object, variables: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Start the installed command; whatever is left of it in the end is killed."""
@@ -206,7 +202,7 @@ def running(*arguments: object, variables: Mapping[str, str] | None = None) -> I
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
+                preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
             )
         held = Running(process=process, folder=place)
         try:
