@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from commonworks.crypto.hashes import keccak256
 from commonworks.crypto.keys import Algorithm, PublicKey
@@ -114,17 +114,27 @@ def _refuse_constant(_: str) -> object:
 # --- single values --------------------------------------------------------------------------------
 
 
-def _bytes(value: object, where: str, length: int | None = None) -> bytes:
+Read = Callable[[object, str], T]
+"""Reads one value of the file, found at a place; raises Fault."""
+
+
+def _bytes(value: object, where: str) -> bytes:
     if not isinstance(value, str) or _HEX.fullmatch(value) is None:
         raise Fault(Why.BAD_HEX, where)
-    data = bytes.fromhex(value[2:])
-    if length is not None and len(data) != length:
-        raise Fault(Why.BAD_LENGTH, where)
-    return data
+    return bytes.fromhex(value[2:])
 
 
-def _hash(value: object, where: str) -> bytes:
-    return _bytes(value, where, 32)
+def _sized(length: int) -> Read[bytes]:
+    def read(value: object, where: str) -> bytes:
+        data = _bytes(value, where)
+        if len(data) != length:
+            raise Fault(Why.BAD_LENGTH, where)
+        return data
+
+    return read
+
+
+_hash: Final = _sized(32)
 
 
 def _address(value: object, where: str) -> bytes:
@@ -163,47 +173,53 @@ def _text(value: object, where: str, maximum: int = TEXT_CHARACTERS_MAX) -> str:
     return value
 
 
+def _note(value: object, where: str) -> str:
+    return _text(value, where, NOTE_CHARACTERS_MAX)
+
+
 # --- what holds them ------------------------------------------------------------------------------
 
 
-def _members(value: object, where: str, names: str) -> Mapping[str, Any]:
-    """Return an object's members, exactly those of `names` (words)."""
-    if not isinstance(value, dict):
-        raise Fault(Why.BAD_FORM, where)
-    wanted = names.split()
-    for name in value:
-        if name not in wanted:
-            raise Fault(Why.UNKNOWN_MEMBER, _inside(where, name[:MEMBER_SHOWN]))
-    for name in wanted:
-        if name not in value:
-            raise Fault(Why.MISSING_MEMBER, _inside(where, name))
-    return value
+class _Members:
+    """An object of the file with exactly the members that are named; each is read at its place."""
+
+    def __init__(self, value: object, where: str, names: str) -> None:
+        if not isinstance(value, dict):
+            raise Fault(Why.BAD_FORM, where)
+        wanted = names.split()
+        for name in value:
+            if name not in wanted:
+                raise Fault(Why.UNKNOWN_MEMBER, _inside(where, name[:MEMBER_SHOWN]))
+        for name in wanted:
+            if name not in value:
+                raise Fault(Why.MISSING_MEMBER, _inside(where, name))
+        self._held: Mapping[str, object] = value
+        self._where = where
+
+    def __call__(self, name: str, read: Read[T]) -> T:
+        return read(self._held[name], _inside(self._where, name))
 
 
 def _inside(where: str, name: str | int) -> str:
     return f"{where}.{name}" if where else str(name)
 
 
-def _several(
-    value: object,
-    where: str,
-    read: Callable[[object, str], T],
-    most: int,
-    otherwise: Why = Why.TOO_MANY,
-) -> tuple[T, ...]:
-    if not isinstance(value, list):
-        raise Fault(Why.BAD_FORM, where)
-    if len(value) > most:
-        raise Fault(otherwise, where)
-    return tuple(read(item, _inside(where, at)) for at, item in enumerate(value))
+def _several(read: Read[T], most: int, otherwise: Why = Why.TOO_MANY) -> Read[tuple[T, ...]]:
+    def each(value: object, where: str) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise Fault(Why.BAD_FORM, where)
+        if len(value) > most:
+            raise Fault(otherwise, where)
+        return tuple(read(item, _inside(where, at)) for at, item in enumerate(value))
+
+    return each
 
 
-def _optional(value: object, where: str, read: Callable[[object, str], T]) -> T | None:
-    return None if value is None else read(value, where)
+def _optional(read: Read[T]) -> Read[T | None]:
+    return lambda value, where: None if value is None else read(value, where)
 
 
-def _path(value: object, where: str) -> tuple[bytes, ...]:
-    return _several(value, where, _hash, MAX_PROOF_HASHES, Why.PATH_TOO_LONG)
+_path: Final = _several(_hash, MAX_PROOF_HASHES, Why.PATH_TOO_LONG)
 
 
 # --- the two formats ------------------------------------------------------------------------------
@@ -211,48 +227,48 @@ def _path(value: object, where: str) -> tuple[bytes, ...]:
 
 def _statement_proof(document: object) -> StatementProof:
     names = "format network identity statement log inclusion anchor checkpoint device evidence"
-    m = _members(document, "", names)
+    m = _Members(document, "", names)
     return StatementProof(
-        network=_network(m["network"], "network"),
-        identity=_hash(m["identity"], "identity"),
-        statement=_entry(m["statement"], "statement"),
-        log=_log(m["log"], "log"),
-        inclusion=_inclusion(m["inclusion"], "inclusion"),
-        anchor=_optional(m["anchor"], "anchor", _anchor),
-        checkpoint=_optional(m["checkpoint"], "checkpoint", _checkpoint),
-        device=_optional(m["device"], "device", _device),
-        evidence=_optional(m["evidence"], "evidence", _evidence),
+        network=m("network", _network),
+        identity=m("identity", _hash),
+        statement=m("statement", _entry),
+        log=m("log", _log),
+        inclusion=m("inclusion", _inclusion),
+        anchor=m("anchor", _optional(_anchor)),
+        checkpoint=m("checkpoint", _optional(_checkpoint)),
+        device=m("device", _optional(_device)),
+        evidence=m("evidence", _optional(_evidence)),
     )
 
 
 def _payout_proof(document: object) -> PayoutProof:
-    m = _members(document, "", "format network leaf siblings finality claim")
+    m = _Members(document, "", "format network leaf siblings finality claim")
     proof = PayoutProof(
-        network=_network(m["network"], "network"),
-        leaf=_leaf(m["leaf"], "leaf"),
-        siblings=_several(m["siblings"], "siblings", _hash, SIBLINGS_MAX, Why.PATH_TOO_LONG),
-        finality=_finality(m["finality"], "finality"),
+        network=m("network", _network),
+        leaf=m("leaf", _leaf),
+        siblings=m("siblings", _several(_hash, SIBLINGS_MAX, Why.PATH_TOO_LONG)),
+        finality=m("finality", _finality),
     )
-    _optional(m["claim"], "claim", _check_claim)
+    m("claim", _optional(_check_claim))
     return proof
 
 
 def _network(value: object, where: str) -> NetworkParts:
     contracts = "settlement token devices nodes vault policy"
     names = f"id chain_id {contracts} genesis_time epoch_length_s manifest_hash"
-    m = _members(value, where, names)
+    m = _Members(value, where, names)
     return NetworkParts(
-        id=_hash(m["id"], f"{where}.id"),
-        chain_id=_count(m["chain_id"], f"{where}.chain_id"),
-        settlement=_address(m["settlement"], f"{where}.settlement"),
-        token=_address(m["token"], f"{where}.token"),
-        devices=_address(m["devices"], f"{where}.devices"),
-        nodes=_address(m["nodes"], f"{where}.nodes"),
-        vault=_address(m["vault"], f"{where}.vault"),
-        policy=_address(m["policy"], f"{where}.policy"),
-        genesis_time=_count(m["genesis_time"], f"{where}.genesis_time"),
-        epoch_length_s=_count(m["epoch_length_s"], f"{where}.epoch_length_s"),
-        manifest_hash=_optional(m["manifest_hash"], f"{where}.manifest_hash", _hash),
+        id=m("id", _hash),
+        chain_id=m("chain_id", _count),
+        settlement=m("settlement", _address),
+        token=m("token", _address),
+        devices=m("devices", _address),
+        nodes=m("nodes", _address),
+        vault=m("vault", _address),
+        policy=m("policy", _address),
+        genesis_time=m("genesis_time", _count),
+        epoch_length_s=m("epoch_length_s", _count),
+        manifest_hash=m("manifest_hash", _optional(_hash)),
     )
 
 
@@ -263,120 +279,123 @@ def _entry(value: object, where: str) -> bytes:
 
 
 def _log(value: object, where: str) -> ProvenLog:
-    m = _members(value, where, "id name origin note_key receipt_key")
+    m = _Members(value, where, "id name origin note_key receipt_key")
     return ProvenLog(
-        id=_hash(m["id"], f"{where}.id"),
-        name=_text(m["name"], f"{where}.name"),
-        origin=_text(m["origin"], f"{where}.origin"),
-        note_key=_hash(m["note_key"], f"{where}.note_key"),
-        receipt_key=_bytes(m["receipt_key"], f"{where}.receipt_key", 64),
+        id=m("id", _hash),
+        name=m("name", _text),
+        origin=m("origin", _text),
+        note_key=m("note_key", _hash),
+        receipt_key=m("receipt_key", _sized(64)),
     )
 
 
 def _inclusion(value: object, where: str) -> Inclusion:
-    m = _members(value, where, "position size path root")
+    m = _Members(value, where, "position size path root")
     return Inclusion(
-        position=_size(m["position"], f"{where}.position"),
-        size=_size(m["size"], f"{where}.size"),
-        path=_path(m["path"], f"{where}.path"),
-        root=_hash(m["root"], f"{where}.root"),
+        position=m("position", _size),
+        size=m("size", _size),
+        path=m("path", _path),
+        root=m("root", _hash),
     )
 
 
 def _anchor(value: object, where: str) -> AnchorSaid:
-    m = _members(value, where, "size root tx time")
+    m = _Members(value, where, "size root tx time")
     return AnchorSaid(
-        size=_size(m["size"], f"{where}.size"),
-        root=_hash(m["root"], f"{where}.root"),
-        tx=_hash(m["tx"], f"{where}.tx"),
-        time=_count(m["time"], f"{where}.time"),
+        size=m("size", _size),
+        root=m("root", _hash),
+        tx=m("tx", _hash),
+        time=m("time", _count),
     )
 
 
 def _checkpoint(value: object, where: str) -> CheckpointSaid:
-    m = _members(value, where, "note path")
+    m = _Members(value, where, "note path")
     return CheckpointSaid(
-        note=_text(m["note"], f"{where}.note", NOTE_CHARACTERS_MAX),
-        path=_path(m["path"], f"{where}.path"),
+        note=m("note", _note),
+        path=m("path", _path),
     )
 
 
+def _algorithm(value: object, where: str) -> Algorithm:
+    if isinstance(value, bool) or not isinstance(value, int) or value not in set(Algorithm):
+        raise Fault(Why.BAD_NUMBER, where)
+    return Algorithm(value)
+
+
 def _device(value: object, where: str) -> PublicKey:
-    m = _members(value, where, "device algorithm public_key")
-    _count(m["device"], f"{where}.device")
-    number = m["algorithm"]
-    if isinstance(number, bool) or not isinstance(number, int) or number not in set(Algorithm):
-        raise Fault(Why.BAD_NUMBER, f"{where}.algorithm")
-    algorithm = Algorithm(number)
-    raw = _bytes(m["public_key"], f"{where}.public_key", KEY_BYTES[algorithm])
+    m = _Members(value, where, "device algorithm public_key")
+    m("device", _count)
+    algorithm = m("algorithm", _algorithm)
+    raw = m("public_key", _sized(KEY_BYTES[algorithm]))
     return PublicKey(algorithm=algorithm, raw=raw)
 
 
 def _evidence(value: object, where: str) -> EvidenceSaid:
-    m = _members(value, where, "epoch ranges evidence_hash tx finality")
+    m = _Members(value, where, "epoch ranges evidence_hash tx finality")
     return EvidenceSaid(
-        epoch=_count(m["epoch"], f"{where}.epoch"),
-        ranges=_several(m["ranges"], f"{where}.ranges", _range, RANGES_MAX),
-        evidence_hash=_hash(m["evidence_hash"], f"{where}.evidence_hash"),
-        tx=_hash(m["tx"], f"{where}.tx"),
-        finality=_optional(m["finality"], f"{where}.finality", _finality),
+        epoch=m("epoch", _count),
+        ranges=m("ranges", _several(_range, RANGES_MAX)),
+        evidence_hash=m("evidence_hash", _hash),
+        tx=m("tx", _hash),
+        finality=m("finality", _optional(_finality)),
     )
 
 
 def _range(value: object, where: str) -> Range:
-    m = _members(value, where, "log_id first size root")
+    m = _Members(value, where, "log_id first size root")
     return Range(
-        log_id=_hash(m["log_id"], f"{where}.log_id"),
-        first=_size(m["first"], f"{where}.first"),
-        size=_size(m["size"], f"{where}.size"),
-        root=_hash(m["root"], f"{where}.root"),
+        log_id=m("log_id", _hash),
+        first=m("first", _size),
+        size=m("size", _size),
+        root=m("root", _hash),
     )
 
 
 def _finality(value: object, where: str) -> FinalitySaid:
-    m = _members(value, where, "commitment digest tx time")
-    epoch, commitment = _commitment(m["commitment"], f"{where}.commitment")
+    m = _Members(value, where, "commitment digest tx time")
+    epoch, commitment = m("commitment", _commitment)
     return FinalitySaid(
         epoch=epoch,
         commitment=commitment,
-        digest=_hash(m["digest"], f"{where}.digest"),
-        tx=_hash(m["tx"], f"{where}.tx"),
-        time=_count(m["time"], f"{where}.time"),
+        digest=m("digest", _hash),
+        tx=m("tx", _hash),
+        time=m("time", _count),
     )
 
 
 def _commitment(value: object, where: str) -> tuple[int, Commitment]:
-    m = _members(value, where, f"epoch {' '.join(COMMITMENT_HASHES)} minted_wei totals")
-    epoch = _count(m["epoch"], f"{where}.epoch")
+    m = _Members(value, where, f"epoch {' '.join(COMMITMENT_HASHES)} minted_wei totals")
+    epoch = m("epoch", _count)
     commitment = Commitment(
-        **{name: _hash(m[name], f"{where}.{name}") for name in COMMITMENT_HASHES},
-        minted_wei=_digits(m["minted_wei"], f"{where}.minted_wei"),
-        totals=_several(m["totals"], f"{where}.totals", _total, TOTALS_MAX),
+        **{name: m(name, _hash) for name in COMMITMENT_HASHES},
+        minted_wei=m("minted_wei", _digits),
+        totals=m("totals", _several(_total, TOTALS_MAX)),
     )
     return epoch, commitment
 
 
 def _total(value: object, where: str) -> AssetTotal:
-    m = _members(value, where, "asset earned spent")
+    m = _Members(value, where, "asset earned spent")
     return AssetTotal(
-        asset=_address(m["asset"], f"{where}.asset"),
-        earned=_digits(m["earned"], f"{where}.earned"),
-        spent=_digits(m["spent"], f"{where}.spent"),
+        asset=m("asset", _address),
+        earned=m("earned", _digits),
+        spent=m("spent", _digits),
     )
 
 
 def _leaf(value: object, where: str) -> Total:
-    m = _members(value, where, "asset account earned spent")
+    m = _Members(value, where, "asset account earned spent")
     return Total(
-        asset=_address(m["asset"], f"{where}.asset"),
-        account=_address(m["account"], f"{where}.account"),
-        earned=_digits(m["earned"], f"{where}.earned"),
-        spent=_digits(m["spent"], f"{where}.spent"),
+        asset=m("asset", _address),
+        account=m("account", _address),
+        earned=m("earned", _digits),
+        spent=m("spent", _digits),
     )
 
 
 def _check_claim(value: object, where: str) -> None:
-    m = _members(value, where, "epoch earned claimed pays")
-    _count(m["epoch"], f"{where}.epoch")
+    m = _Members(value, where, "epoch earned claimed pays")
+    m("epoch", _count)
     for name in ("earned", "claimed", "pays"):
-        _digits(m[name], f"{where}.{name}")
+        m(name, _digits)
