@@ -6,14 +6,14 @@ import copy
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from commonworks.cli.proof import words_of_steps
 from commonworks.errors import InvalidInput
 from commonworks.events import Anchored, Closed, Event, Finalised, Position
-from commonworks.explorer.models.proofs import PAYOUT_FORMAT, STATEMENT_FORMAT
+from commonworks.explorer.models import proofs as models
 from commonworks.proofs import (
     FILE_BYTES_MAX,
     ChainAnswers,
@@ -466,5 +466,7 @@ def test_every_step_reason_and_value_has_its_words(
 
 
 def test_the_formats_are_the_explorers() -> None:
-    assert (form.STATEMENT_FORMAT, form.PAYOUT_FORMAT) == (STATEMENT_FORMAT, PAYOUT_FORMAT)
+    given = (models.StatementProof, models.PayoutProof)
+    formats = [get_args(one.model_fields["format"].annotation) for one in given]
+    assert formats == [(form.STATEMENT_FORMAT,), (form.PAYOUT_FORMAT,)]
     assert issubclass(Fault, InvalidInput)

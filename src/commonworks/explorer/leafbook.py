@@ -206,7 +206,7 @@ class _Around:
         node, found = leaf, []
         while at > 0:
             found.append(self._node(at + 1 if at % 2 else at - 1))
-            node = _parent(node, found[-1])
+            node = parent(node, found[-1])
             at = (at - 1) // 2
         return tuple(found) if node == self._kept.root else None
 
@@ -214,7 +214,7 @@ class _Around:
         if (at + 1) * HASH_SIZE <= len(self._kept.top):
             return self._kept.top[at * HASH_SIZE : (at + 1) * HASH_SIZE]
         if at < self._kept.leaves - 1:
-            return _parent(self._node(2 * at + 1), self._node(2 * at + 2))
+            return parent(self._node(2 * at + 1), self._node(2 * at + 2))
         number, place = divmod(2 * self._kept.leaves - 2 - at, self._kept.step)
         return self._block(number)[place]
 
@@ -232,5 +232,6 @@ class _Around:
         return self._blocks[number]
 
 
-def _parent(left: bytes, right: bytes) -> bytes:
+def parent(left: bytes, right: bytes) -> bytes:
+    """Return the node above two nodes of a payout tree (docs/spec/payout-tree.md)."""
     return keccak256(left + right if left < right else right + left)

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from commonworks.crypto.hashes import keccak256
 from commonworks.errors import Corrupt, NotFound, Unavailable
-from commonworks.explorer.leafbook import LeafBook
+from commonworks.explorer.leafbook import LeafBook, parent
 from commonworks.explorer.web.i18n import gettext
 from commonworks.model import Total
 from commonworks.ports import Log
@@ -130,8 +129,7 @@ class PayoutTree:
         count = len(leaves)
         tree = [b""] * max(0, count - 1) + leaves[::-1]
         for at in range(count - 2, -1, -1):
-            left, right = tree[2 * at + 1], tree[2 * at + 2]
-            tree[at] = keccak256(left + right if left < right else right + left)
+            tree[at] = parent(tree[2 * at + 1], tree[2 * at + 2])
         self._leaves = count
         self._nodes = b"".join(tree)
 
@@ -231,10 +229,15 @@ class PayoutTrees:
             tree = grown(() if start is None else self._trees[start].leaves(), changed)
             if tree.root == root:
                 return tree
-        raise Corrupt(
-            f"the index's payouts of epoch {epoch} do not give the root that was finalised",
-            hint="rebuild it: commonworks index rebuild",
-        )
+        raise another_root(epoch)
+
+
+def another_root(epoch: int) -> Corrupt:
+    """Return the error of an index whose payouts do not give the root that was finalised."""
+    return Corrupt(
+        f"the index's payouts of epoch {epoch} do not give the root that was finalised",
+        hint="rebuild it: commonworks index rebuild",
+    )
 
 
 def grown(leaves: Iterable[bytes], changed: LeafChanges) -> PayoutTree:

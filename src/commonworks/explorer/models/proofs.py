@@ -6,14 +6,11 @@ API gives. Counts of entries and amounts are digits, because JSON numbers do not
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from commonworks.explorer.web.model import Address, Amount, Hash, Model, Time
-
-STATEMENT_FORMAT: Final = "commonworks-statement-proof-v1"
-PAYOUT_FORMAT: Final = "commonworks-payout-proof-v1"
 
 Bytes = Annotated[str, Field(pattern=r"^0x([0-9a-f]{2})*$", description="Bytes, hexadecimal.")]
 

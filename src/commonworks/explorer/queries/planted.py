@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from commonworks.errors import Corrupt
 from commonworks.explorer.index.schema import epoch
 from commonworks.explorer.leafbook import LeafBook
-from commonworks.explorer.proofs import PayoutTrees, grown
+from commonworks.explorer.proofs import PayoutTrees, another_root, grown
 from commonworks.explorer.queries.proofs import leaf_changes, payout_tree
 
 NEAR: Final = 2
@@ -55,10 +55,7 @@ def write_next_tree(connection: Connection, book: LeafBook) -> bool:
         return True
     tree = grown(before, leaf_changes(connection, known, row.epoch))
     if tree.root != row.payout_root:
-        raise Corrupt(
-            f"the index's payouts of epoch {row.epoch} do not give the root that was finalised",
-            hint="rebuild it: commonworks index rebuild",
-        )
+        raise another_root(row.epoch)
     book.add(row.epoch, tree.nodes, before, tree.leaves())
     return True
 

@@ -33,8 +33,6 @@ from commonworks.explorer.index.schema import (
     statement,
 )
 from commonworks.explorer.models.proofs import (
-    PAYOUT_FORMAT,
-    STATEMENT_FORMAT,
     AnchorRecord,
     AssetTotalRecord,
     CheckpointRecord,
@@ -56,6 +54,7 @@ from commonworks.explorer.site import Site
 from commonworks.explorer.web.i18n import gettext
 from commonworks.explorer.web.model import address_text, amount_text, hash_text
 from commonworks.model import Total
+from commonworks.proofs.form import PAYOUT_FORMAT, STATEMENT_FORMAT
 from commonworks.settlement.payout import leaf_hash as payout_leaf_hash
 from commonworks.translog.tree import HASH_SIZE, leaf_hash, root_from_inclusion
 
