@@ -339,23 +339,11 @@ class Members:
 
     async def claimable_root(self) -> ClaimableRoot | None:
         """Return the root that claims are made against now, or None where there is none yet."""
-        try:
-            values = await self._ask_all("Vault", self.deployment.vault, "claimableRoot")
-        except Conflict as error:
-            if error.fields.get("refusal") == "NothingClaimable":
-                return None
-            raise
-        return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
+        return await self._root("claimableRoot", none="NothingClaimable")
 
     async def last_root(self) -> ClaimableRoot | None:
         """Return the root of the last final epoch, by which the exit pays; None: none yet."""
-        try:
-            values = await self._ask_all("Vault", self.deployment.vault, "lastRoot")
-        except Conflict as error:
-            if error.fields.get("refusal") == "NoRoot":
-                return None
-            raise
-        return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
+        return await self._root("lastRoot", none="NoRoot")
 
     async def guardian(self) -> bytes:
         """Return the account that holds the guardian's office."""
@@ -397,6 +385,16 @@ class Members:
         return PermitDomain(name=str(values[1]), version=str(values[2]))
 
     # --- inside -------------------------------------------------------------------------------
+
+    async def _root(self, function: str, *, none: str) -> ClaimableRoot | None:
+        """Ask the Vault for a root; `none` is the refusal by which it says that there is none."""
+        try:
+            values = await self._ask_all("Vault", self.deployment.vault, function)
+        except Conflict as error:
+            if error.fields.get("refusal") == none:
+                return None
+            raise
+        return ClaimableRoot(epoch=int(values[0]), root=bytes(values[1]))
 
     async def _do(self, call: Call) -> Done:
         return _done(await self.send(call))

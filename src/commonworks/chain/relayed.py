@@ -11,6 +11,7 @@ from commonworks.chain.abi import contract
 from commonworks.chain.ballots import SignedVote, Support, vote_call
 from commonworks.chain.delegation import SignedDelegation, delegate_for_call, lender_of
 from commonworks.chain.endpoints import Endpoints, Rejected, bytes_of, hex_of, int_of
+from commonworks.chain.members import Members
 from commonworks.chain.messages import (
     Enrolment,
     PermitDomain,
@@ -259,10 +260,8 @@ class RelayedChain:
         Otherwise anybody could spend another account's budget with signatures of nobody.
         """
         if self._votes_domain is None:
-            item = contract("CommonsToken")["eip712Domain"]
-            answer = await self._endpoints.call(self._at.votes, item.call())
-            _, name, version, *_ = item.results(answer)
-            self._votes_domain = PermitDomain(name=str(name), version=str(version))
+            members = Members(self._endpoints, self._at)
+            self._votes_domain = await members.permit_domain(self._at.votes)
         lender = lender_of(
             self._at,
             self._votes_domain,
