@@ -9,7 +9,7 @@ Invariant: killed at any moment, the next start goes on where the cursors stand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -139,6 +139,8 @@ class Follower:
         self._pauses: dict[bytes, _Pause] = {}
         self._block: int | None = None
         """Where the cursor of blocks was left."""
+        self._stops_read: int | None = None
+        """Block up to which stops were read again; None where none were passed over."""
         self._proposals: dict[int, ProposalRecord] = {}
         """What the index has of each proposal."""
         self._governed_at: int | None = None
@@ -200,7 +202,9 @@ class Follower:
 
     async def _look_around(self) -> None:
         """Forget what is known of the index where somebody made it anew meanwhile."""
-        stands = await self._read(lambda connection: cursor_value(connection, BLOCK))
+        stands, self._stops_read = await self._read(
+            lambda connection: (cursor_value(connection, BLOCK), cursor_value(connection, STOPS))
+        )
         if stands != self._block:
             self._block, self._governed_at, self._caught_up = stands, None, False
             self._proposals.clear()
@@ -209,16 +213,20 @@ class Follower:
 
     async def _read_stops(self, head: int) -> None:
         """Read blocks again for what an older release passed over, before anything new."""
-        done = await self._read(lambda connection: cursor_value(connection, STOPS))
+        done = self._stops_read
         if done is None or self._block is None or head < self._block:
             return
-        first, end = max(done + 1, self._first_block), self._block
+        end = self._block
+        async for last, events in self._events(max(done + 1, self._first_block), end):
+            await self._write(self._stops_job(events, last))
+            self._progress("blocks", last, end)
+
+    async def _events(self, first: int, end: int) -> AsyncIterator[tuple[int, Sequence[Event]]]:
+        """Yield events with the last block that they are of, some blocks after the other."""
         while first <= end:
             last = min(first + BLOCKS_MAX - 1, end)
-            events = await self._chain.events(first, last)
-            await self._write(self._stops_job(events, last))
+            yield last, await self._chain.events(first, last)
             first = last + 1
-            self._progress("blocks", last, end)
 
     def _stops_job(self, events: Sequence[Event], last: int) -> Callable[[Connection], None]:
         return lambda connection: self._feed.stops(connection, events, until=last)
@@ -234,17 +242,13 @@ class Follower:
                     hint="if it stays so it is another chain: commonworks index rebuild",
                 )
             await self._read_stops(head.block)
-            begun = first
-            while first <= head.block:
-                last = min(first + BLOCKS_MAX - 1, head.block)
-                events = await self._chain.events(first, last)
+            async for last, events in self._events(first, head.block):
                 await self._write(self._chain_job(events, last))
                 self._block = last
-                step.blocks += last - first + 1
+                step.blocks = last - first + 1
                 step.events += len(events)
                 step.told += [item for event in events for item in _told(event)]
-                first = last + 1
-                self._progress("blocks", first - begun, head.block - begun + 1)
+                self._progress("blocks", step.blocks, head.block - first + 1)
         except Unavailable as error:
             step.head = None
             step.troubles.append(Trouble(what="chain", error=error))
